@@ -1,0 +1,1 @@
+"""Machinery that every other room stands on: types, checks, frames and numbers."""
