@@ -5,6 +5,7 @@ Form: ``column or argument: what is wrong in k of n rows (row 3, 17, ...). What 
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -18,7 +19,13 @@ MOST_LABELS = 5
 
 
 def require_rows(
-    ok: BoolArray, column: str, problem: str, remedy: str, *, labels: AnyArray | None = None, label: str = "row"
+    ok: BoolArray,
+    column: str,
+    problem: str,
+    remedy: str,
+    *,
+    labels: AnyArray | None = None,
+    label: str = "row",
 ) -> None:
     """Raise InputError unless every row is `ok`; name at most five of the others."""
     if ok.all():
@@ -43,12 +50,16 @@ def require_columns(present: Sequence[str], wanted: Iterable[str], *, argument: 
     if not missing:
         return
     name = missing[0]
-    near = difflib.get_close_matches(name.casefold(), [column.casefold() for column in present], n=1, cutoff=0.6)
+    near = difflib.get_close_matches(
+        name.casefold(), [column.casefold() for column in present], n=1, cutoff=0.6
+    )
     guess = next((column for column in present if near and column.casefold() == near[0]), None)
     hint = f" Did you mean {guess!r}?" if guess else ""
     said = f"{argument}: column" if argument else "column"
     listed = ", ".join(repr(column) for column in present) or "none"
-    raise InputError(f"{said} {name!r} is missing.{hint} Columns there: {listed}. Rename it or pass its name.")
+    raise InputError(
+        f"{said} {name!r} is missing.{hint} Columns there: {listed}. Rename it or pass its name."
+    )
 
 
 def require_option(argument: str, value: Any, allowed: Iterable[Any]) -> None:
@@ -59,10 +70,18 @@ def require_option(argument: str, value: Any, allowed: Iterable[Any]) -> None:
 
 
 def require_number(
-    argument: str, value: Any, *, at_least: float | None = None, above: float | None = None, at_most: float | None = None
+    argument: str,
+    value: Any,
+    *,
+    at_least: float | None = None,
+    above: float | None = None,
+    at_most: float | None = None,
 ) -> float:
     """Return `value` as a finite float within its bounds, or raise InputError."""
-    bounds = [f"at least {at_least:g}" if at_least is not None else "", f"above {above:g}" if above is not None else ""]
+    bounds = [
+        f"at least {at_least:g}" if at_least is not None else "",
+        f"above {above:g}" if above is not None else "",
+    ]
     bounds.append(f"at most {at_most:g}" if at_most is not None else "")
     said = " and ".join(bound for bound in bounds if bound)
     try:
@@ -87,10 +106,18 @@ def require_time_unit(value: Any) -> None:
 
 def require_day(argument: str, value: Day) -> np.datetime64:
     """Return `value` as a calendar day, or raise InputError."""
+    if isinstance(value, dt.datetime):
+        value = value.date()
     try:
-        day = np.datetime64(value, "D") if isinstance(value, str) else np.datetime64(value).astype("datetime64[D]")
+        day = (
+            np.datetime64(value, "D")
+            if isinstance(value, str)
+            else np.datetime64(value).astype("datetime64[D]")
+        )
     except (TypeError, ValueError):
         day = np.datetime64("NaT", "D")
     if np.isnat(day):
-        raise InputError(f"{argument}: got {value!r}. Pass a date such as '1997-09-30' or datetime.date(1997, 9, 30).")
+        raise InputError(
+            f"{argument}: got {value!r}. Pass a date such as '1997-09-30' or datetime.date(1997, 9, 30)."
+        )
     return day

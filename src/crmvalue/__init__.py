@@ -1,0 +1,1 @@
+"""What customers are worth, what caring for them costs, and whether it pays."""

@@ -1,0 +1,313 @@
+"""The one door to pandas, Polars, PyArrow, DuckDB, Ibis and PySpark frames.
+
+Frames come in through `open_frame` and leave through `to_native` or `like`: the engine that came in goes out.
+Eager frames (pandas, Polars, PyArrow) are turned into arrays once. Lazy ones (Polars lazy, DuckDB, Ibis, PySpark) are
+described by Narwhals expressions that run inside the engine; what reaches Python is one row a customer, or less.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import narwhals.stable.v2 as nw
+import numpy as np
+
+from crmvalue._core.checks import require_columns, rows_message
+from crmvalue._core.types import AnyArray, Array, Frame, IntArray
+from crmvalue.errors import InputError
+
+AnyFrame: TypeAlias = nw.DataFrame[Any] | nw.LazyFrame[Any]
+
+ISO_DATE = r"^\d{4}[-/]\d{2}[-/]\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?$"
+ISO_DATE_WITH_OFFSET = r"^\d{4}[-/]\d{2}[-/]\d{2}[T ].*(?:Z|[+-]\d{2}:?\d{2})$"
+NOT_A_FRAME = "Pass a pandas, Polars or PyArrow table, a Polars lazy frame, a DuckDB relation, an Ibis table or a PySpark frame."
+
+
+def open_frame(frame: Frame, *, argument: str = "frame", needs: Iterable[str] = ()) -> AnyFrame:
+    """Return the user's frame as Narwhals sees it, after a look at its type and column names."""
+    if isinstance(frame, (nw.DataFrame, nw.LazyFrame)):
+        opened: AnyFrame = frame
+    else:
+        try:
+            opened = nw.from_native(frame)
+        except TypeError:
+            raise InputError(f"{argument}: got {type(frame).__name__}. {NOT_A_FRAME}") from None
+        kind = opened.implementation
+        if (
+            kind.is_pandas_like() or kind.is_spark_like() or kind.is_pyarrow()
+        ):  # the engines that allow duplicates
+            require_unique_names(list(frame.column_names if kind.is_pyarrow() else frame.columns), argument)
+    require_columns(column_names(opened), needs, argument=argument)
+    return opened
+
+
+def require_unique_names(names: Sequence[Any], argument: str) -> None:
+    """Raise InputError if two columns share a name."""
+    twice = sorted({str(name) for name in names if list(names).count(name) > 1})
+    if twice:
+        raise InputError(
+            f"{argument}: more than one column is named {', '.join(map(repr, twice))}. Rename all but one."
+        )
+
+
+def column_names(frame: AnyFrame) -> list[str]:
+    """Names of the columns, in order."""
+    return list(frame.collect_schema().names())
+
+
+def to_native(frame: AnyFrame) -> Frame:
+    """Return the frame in the engine that it came in."""
+    return nw.to_native(frame)
+
+
+def is_spark(frame: AnyFrame) -> bool:
+    """Whether the frame lives in Spark."""
+    return frame.implementation.is_spark_like()
+
+
+def collect(frame: AnyFrame) -> nw.DataFrame[Any]:
+    """Return the rows of a lazy frame; an eager one as it is."""
+    return frame.collect() if isinstance(frame, nw.LazyFrame) else frame
+
+
+def one_row(frame: nw.LazyFrame[Any], *aggregates: nw.Expr) -> dict[str, Any]:
+    """Values of a few aggregates over a lazy frame, by name, in one pass of its engine."""
+    return collect(frame.select(*aggregates)).rows(named=True)[0]
+
+
+def to_arrays(frame: AnyFrame, columns: Sequence[str]) -> dict[str, AnyArray]:
+    """Return each column as an array: numbers float64 or int64 (NaN where missing), dates datetime64[D], others objects."""
+    table = collect(frame.select(*columns))
+    return {name: series_to_array(table.get_column(name)) for name in columns}
+
+
+def series_to_array(series: nw.Series[Any]) -> AnyArray:
+    """Return one eager column as an array; a time is cut to its day in the column's own time zone."""
+    kind = series.dtype
+    if isinstance(kind, (nw.Date, nw.Datetime)):
+        return series_to_days(series).astype("datetime64[D]")
+    if kind.is_integer():
+        return (series.cast(nw.Float64) if series.null_count() else series).to_numpy()
+    if kind.is_numeric():
+        return np.asarray(series.cast(nw.Float64).to_numpy(), dtype=float)
+    if kind == nw.Boolean and not series.null_count():
+        return np.asarray(series.to_numpy(), dtype=bool)
+    return np.array(series.to_list(), dtype=object)
+
+
+def series_to_days(series: nw.Series[Any]) -> IntArray:
+    """Day number (1970-01-01 is 0) of each date; a missing date is the smallest int64, as NumPy's NaT."""
+    kind = series.dtype
+    if isinstance(kind, nw.Datetime) and kind.time_zone is not None:
+        series = series.dt.replace_time_zone(None)
+    values = series.to_numpy()
+    if values.dtype.kind != "M":
+        values = np.array(series.to_list(), dtype="datetime64[D]")
+    return values.astype("datetime64[D]", copy=False).view(np.int64)
+
+
+def day_number(column: str) -> nw.Expr:
+    """Day number (1970-01-01 is 0) of a date column, by integer arithmetic that every engine has."""
+    year, month, day = (
+        getattr(nw.col(column).dt, part)().cast(nw.Int64) for part in ("year", "month", "day")
+    )
+    return civil_day_number(year, month, day)
+
+
+def civil_day_number(year: nw.Expr, month: nw.Expr, day: nw.Expr) -> nw.Expr:
+    """Day number of a Gregorian date: years begin in March, so that a leap day is the last of its year."""
+    shifted_year = year - (month <= 2).cast(nw.Int64)
+    shifted_month = month - 3 + (month <= 2).cast(nw.Int64) * 12
+    in_year = (shifted_month * 153 + 2) // 5 + day - 1
+    return (
+        shifted_year * 365 + shifted_year // 4 - shifted_year // 100 + shifted_year // 400 + in_year - 719_468
+    )
+
+
+def read_dates(frame: AnyFrame, column: str, *, argument: str = "date") -> tuple[AnyFrame, str | None]:
+    """Return the frame with `column` as dates (missing where unreadable), and its time zone if it has one."""
+    kind = frame.collect_schema()[column]
+    if isinstance(kind, nw.Date):
+        return frame, None
+    if isinstance(kind, nw.Datetime):
+        return frame, kind.time_zone
+    if kind in (nw.String, nw.Categorical, nw.Object) or isinstance(kind, nw.Enum):
+        if isinstance(frame, nw.DataFrame):
+            return read_date_objects(frame, column, argument), None
+        return read_date_text(frame, column, argument), None
+    raise InputError(
+        f"{argument}: column {column!r} holds {kind}, not dates. Convert it first, for example with "
+        "pandas.to_datetime(frame[column], format='%Y%m%d')."
+    )
+
+
+def read_date_objects(frame: nw.DataFrame[Any], column: str, argument: str) -> nw.DataFrame[Any]:
+    """Read an eager column of ISO texts, Python dates and times as days; more than one time zone is refused."""
+    values = frame.get_column(column).to_list()
+    refuse_offsets(
+        [value for value in values if isinstance(value, str) and re.match(ISO_DATE_WITH_OFFSET, value)],
+        argument,
+    )
+    times = [(row, value) for row, value in enumerate(values) if isinstance(value, dt.datetime)]
+    zones = {str(value.tzinfo) for _, value in times if value == value}
+    if len(zones) > 1:
+        rows = [row for row, _ in times]
+        found = f"mixed time zones ({', '.join(sorted(zones))})"
+        raise InputError(
+            rows_message(
+                argument, found, len(rows), len(values), rows, "Convert all times to one zone first."
+            )
+        )
+    days: dict[Any, np.datetime64] = {}
+    for value in values:
+        if value not in days:
+            days[value] = parse_day(value)
+    return with_arrays(frame, {column: np.array([days[value] for value in values], dtype="datetime64[D]")})
+
+
+def parse_day(value: Any) -> np.datetime64:
+    """Day of a Python date, time or ISO text; NaT when it is none."""
+    if isinstance(value, str):
+        value = value.strip()[:10].replace("/", "-") if re.match(ISO_DATE, value.strip()) else "NaT"
+    elif isinstance(value, dt.datetime):
+        value = value.date()
+    elif not isinstance(value, (dt.date, np.datetime64)):
+        value = "NaT"
+    try:
+        return np.datetime64(value, "D")
+    except ValueError:
+        return np.datetime64("NaT", "D")
+
+
+def refuse_offsets(examples: Sequence[str], argument: str) -> None:
+    """Raise InputError if there are texts with a UTC offset."""
+    if examples:
+        raise InputError(
+            f"{argument}: times with a UTC offset as text ({', '.join(map(repr, examples[:3]))}). The day of purchase "
+            "would depend on the zone: convert the column to dates in one time zone first."
+        )
+
+
+def read_date_text(frame: AnyFrame, column: str, argument: str) -> AnyFrame:
+    """Read a lazy column of ISO texts (2011-12-31, 2011/12/31, with or without a time) as days; others become missing."""
+    text = nw.col(column).cast(nw.String).str.strip_chars()
+    zoned = (
+        frame.filter(text.str.contains(ISO_DATE_WITH_OFFSET)).select(nw.col(column).cast(nw.String)).head(3)
+    )
+    refuse_offsets(collect(zoned).get_column(column).to_list(), argument)
+    iso = text.str.contains(ISO_DATE)
+    parts = {"_crm_year": (0, 4), "_crm_month": (5, 2), "_crm_day": (8, 2)}
+    frame = frame.with_columns(
+        _crm_text=nw.when(iso).then(text.str.slice(0, 10).str.replace_all("/", "-", literal=True))
+    ).with_columns(
+        **{name: nw.col("_crm_text").str.slice(*place).cast(nw.Int64) for name, place in parts.items()}
+    )
+    year, month, day = (nw.col(name) for name in parts)
+    leap = ((year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))).cast(nw.Int64)
+    february = (month == 2).cast(nw.Int64)
+    short = ((month == 4) | (month == 6) | (month == 9) | (month == 11)).cast(nw.Int64)
+    real = (
+        (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31 - short - february * (3 - leap)) & (year >= 1)
+    )
+    parsed = nw.when(real).then(nw.col("_crm_text")).str.to_date(format="%Y-%m-%d").alias(column)
+    return frame.with_columns(parsed).drop("_crm_text", *parts)
+
+
+def distinct_rows(frame: AnyFrame, columns: Sequence[str]) -> tuple[dict[str, AnyArray], IntArray]:
+    """Return the distinct rows of these columns, as arrays, and how often each occurs; counted in the engine."""
+    counted = frame.group_by(*columns).agg(_crm_n=nw.len())
+    arrays = to_arrays(counted, [*columns, "_crm_n"])
+    counts = arrays.pop("_crm_n").astype(np.int64)
+    order = np.lexsort([arrays[name] for name in reversed(columns)])
+    return {name: values[order] for name, values in arrays.items()}, counts[order]
+
+
+def compute_columns(
+    frame: AnyFrame, inputs: Sequence[str], compute: Callable[..., Mapping[str, AnyArray]]
+) -> AnyFrame:
+    """Return the frame with the columns that `compute` makes of the arrays of its input columns, row by row.
+
+    In a lazy engine `compute` sees each distinct row of the inputs once, and its answers are joined on there. The
+    inputs must have no missing value.
+    """
+    if isinstance(frame, nw.DataFrame):
+        return with_arrays(frame, compute(*to_arrays(frame, inputs).values()))
+    rows, _ = distinct_rows(frame, inputs)
+    answers = compute(*rows.values())
+    keys = {f"_crm_{name}": values for name, values in rows.items()}
+    table = nw.from_native(like({**keys, **answers}, frame))
+    return frame.join(table, left_on=list(inputs), right_on=list(keys), how="left").select(
+        *column_names(frame), *answers
+    )
+
+
+def with_arrays(frame: nw.DataFrame[Any], columns: Mapping[str, AnyArray]) -> nw.DataFrame[Any]:
+    """Return an eager frame with these arrays as further columns."""
+    namespace = frame.__native_namespace__()
+    made = [nw.new_series(name, to_storable(values), backend=namespace) for name, values in columns.items()]
+    if frame.implementation.is_pandas_like():
+        native = nw.to_native(frame)
+        made = [nw.from_native(nw.to_native(s).set_axis(native.index), series_only=True) for s in made]
+    return frame.with_columns(*made)
+
+
+def to_storable(values: AnyArray) -> Any:
+    """Return an array in a form that every eager engine stores: whole days as they are, objects as lists."""
+    values = np.asarray(values)
+    return values.tolist() if values.dtype.kind == "O" else values
+
+
+def like(columns: Mapping[str, AnyArray], model: AnyFrame) -> Frame:
+    """Return a native frame of these arrays in the engine of `model`; NaN in a float array is a missing value."""
+    kind = model.implementation
+    if kind.is_pandas():
+        import pandas as pd
+
+        return pd.DataFrame({name: pandas_storable(values) for name, values in columns.items()}, copy=False)
+    if kind.is_polars():
+        import polars as pl
+
+        table = pl.DataFrame(
+            {name: polars_storable(values) for name, values in columns.items()}, nan_to_null=True
+        )
+        return table.lazy() if isinstance(model, nw.LazyFrame) else table
+    arrays = arrow_table(columns)
+    if kind.is_pyarrow():
+        return arrays
+    if kind.is_duckdb():
+        return nw.to_native(model).query("_crm_model", "SELECT * FROM arrays")  # on the connection of `model`
+    if kind.is_ibis():
+        import ibis
+
+        return ibis.memtable(arrays)
+    if kind.is_spark_like():
+        return nw.to_native(model).sparkSession.createDataFrame(arrays)
+    raise InputError(f"frame: engine {kind} is not supported. {NOT_A_FRAME}")
+
+
+def pandas_storable(values: AnyArray) -> AnyArray:
+    """Days become the seconds that pandas stores."""
+    values = np.asarray(values)
+    return values.astype("datetime64[s]") if values.dtype.kind == "M" else values
+
+
+def polars_storable(values: AnyArray) -> Any:
+    """Objects become lists, from which Polars infers a type."""
+    values = np.asarray(values)
+    return values.tolist() if values.dtype.kind == "O" else values
+
+
+def arrow_table(columns: Mapping[str, AnyArray]) -> Any:
+    """Return a PyArrow table of these arrays; NaN in a float array is a missing value."""
+    import pyarrow as pa
+
+    arrays = {name: np.asarray(values) for name, values in columns.items()}
+    return pa.table({name: pa.array(v, from_pandas=True) for name, v in arrays.items()})
+
+
+def as_float(values: Any) -> Array:
+    """Return array-likes and frame columns as float64."""
+    return np.asarray(values, dtype=np.float64)

@@ -1,0 +1,1 @@
+"""From raw rows to one row a customer: checked transactions, summaries, cohorts, holdouts, samples."""
