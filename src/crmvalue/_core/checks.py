@@ -50,16 +50,12 @@ def require_columns(present: Sequence[str], wanted: Iterable[str], *, argument: 
     if not missing:
         return
     name = missing[0]
-    near = difflib.get_close_matches(
-        name.casefold(), [column.casefold() for column in present], n=1, cutoff=0.6
-    )
+    near = difflib.get_close_matches(name.casefold(), [column.casefold() for column in present], n=1, cutoff=0.6)
     guess = next((column for column in present if near and column.casefold() == near[0]), None)
     hint = f" Did you mean {guess!r}?" if guess else ""
     said = f"{argument}: column" if argument else "column"
     listed = ", ".join(repr(column) for column in present) or "none"
-    raise InputError(
-        f"{said} {name!r} is missing.{hint} Columns there: {listed}. Rename it or pass its name."
-    )
+    raise InputError(f"{said} {name!r} is missing.{hint} Columns there: {listed}. Rename it or pass its name.")
 
 
 def require_option(argument: str, value: Any, allowed: Iterable[Any]) -> None:
@@ -109,15 +105,9 @@ def require_day(argument: str, value: Day) -> np.datetime64:
     if isinstance(value, dt.datetime):
         value = value.date()
     try:
-        day = (
-            np.datetime64(value, "D")
-            if isinstance(value, str)
-            else np.datetime64(value).astype("datetime64[D]")
-        )
+        day = np.datetime64(value, "D") if isinstance(value, str) else np.datetime64(value).astype("datetime64[D]")
     except (TypeError, ValueError):
         day = np.datetime64("NaT", "D")
     if np.isnat(day):
-        raise InputError(
-            f"{argument}: got {value!r}. Pass a date such as '1997-09-30' or datetime.date(1997, 9, 30)."
-        )
+        raise InputError(f"{argument}: got {value!r}. Pass a date such as '1997-09-30' or datetime.date(1997, 9, 30).")
     return day

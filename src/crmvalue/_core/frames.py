@@ -23,7 +23,9 @@ AnyFrame: TypeAlias = nw.DataFrame[Any] | nw.LazyFrame[Any]
 
 ISO_DATE = r"^\d{4}[-/]\d{2}[-/]\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?$"
 ISO_DATE_WITH_OFFSET = r"^\d{4}[-/]\d{2}[-/]\d{2}[T ].*(?:Z|[+-]\d{2}:?\d{2})$"
-NOT_A_FRAME = "Pass a pandas, Polars or PyArrow table, a Polars lazy frame, a DuckDB relation, an Ibis table or a PySpark frame."
+NOT_A_FRAME = (
+    "Pass a pandas, Polars or PyArrow table, a Polars lazy frame, a DuckDB relation, an Ibis table or a PySpark frame."
+)
 
 
 def open_frame(frame: Frame, *, argument: str = "frame", needs: Iterable[str] = ()) -> AnyFrame:
@@ -36,9 +38,7 @@ def open_frame(frame: Frame, *, argument: str = "frame", needs: Iterable[str] = 
         except TypeError:
             raise InputError(f"{argument}: got {type(frame).__name__}. {NOT_A_FRAME}") from None
         kind = opened.implementation
-        if (
-            kind.is_pandas_like() or kind.is_spark_like() or kind.is_pyarrow()
-        ):  # the engines that allow duplicates
+        if kind.is_pandas_like() or kind.is_spark_like() or kind.is_pyarrow():  # the engines that allow duplicates
             require_unique_names(list(frame.column_names if kind.is_pyarrow() else frame.columns), argument)
     require_columns(column_names(opened), needs, argument=argument)
     return opened
@@ -111,9 +111,7 @@ def series_to_days(series: nw.Series[Any]) -> IntArray:
 
 def day_number(column: str) -> nw.Expr:
     """Day number (1970-01-01 is 0) of a date column, by integer arithmetic that every engine has."""
-    year, month, day = (
-        getattr(nw.col(column).dt, part)().cast(nw.Int64) for part in ("year", "month", "day")
-    )
+    year, month, day = (getattr(nw.col(column).dt, part)().cast(nw.Int64) for part in ("year", "month", "day"))
     return civil_day_number(year, month, day)
 
 
@@ -122,9 +120,7 @@ def civil_day_number(year: nw.Expr, month: nw.Expr, day: nw.Expr) -> nw.Expr:
     shifted_year = year - (month <= 2).cast(nw.Int64)
     shifted_month = month - 3 + (month <= 2).cast(nw.Int64) * 12
     in_year = (shifted_month * 153 + 2) // 5 + day - 1
-    return (
-        shifted_year * 365 + shifted_year // 4 - shifted_year // 100 + shifted_year // 400 + in_year - 719_468
-    )
+    return shifted_year * 365 + shifted_year // 4 - shifted_year // 100 + shifted_year // 400 + in_year - 719_468
 
 
 def read_dates(frame: AnyFrame, column: str, *, argument: str = "date") -> tuple[AnyFrame, str | None]:
@@ -157,9 +153,7 @@ def read_date_objects(frame: nw.DataFrame[Any], column: str, argument: str) -> n
         rows = [row for row, _ in times]
         found = f"mixed time zones ({', '.join(sorted(zones))})"
         raise InputError(
-            rows_message(
-                argument, found, len(rows), len(values), rows, "Convert all times to one zone first."
-            )
+            rows_message(argument, found, len(rows), len(values), rows, "Convert all times to one zone first.")
         )
     days: dict[Any, np.datetime64] = {}
     for value in values:
@@ -194,24 +188,18 @@ def refuse_offsets(examples: Sequence[str], argument: str) -> None:
 def read_date_text(frame: AnyFrame, column: str, argument: str) -> AnyFrame:
     """Read a lazy column of ISO texts (2011-12-31, 2011/12/31, with or without a time) as days; others become missing."""
     text = nw.col(column).cast(nw.String).str.strip_chars()
-    zoned = (
-        frame.filter(text.str.contains(ISO_DATE_WITH_OFFSET)).select(nw.col(column).cast(nw.String)).head(3)
-    )
+    zoned = frame.filter(text.str.contains(ISO_DATE_WITH_OFFSET)).select(nw.col(column).cast(nw.String)).head(3)
     refuse_offsets(collect(zoned).get_column(column).to_list(), argument)
     iso = text.str.contains(ISO_DATE)
     parts = {"_crm_year": (0, 4), "_crm_month": (5, 2), "_crm_day": (8, 2)}
     frame = frame.with_columns(
         _crm_text=nw.when(iso).then(text.str.slice(0, 10).str.replace_all("/", "-", literal=True))
-    ).with_columns(
-        **{name: nw.col("_crm_text").str.slice(*place).cast(nw.Int64) for name, place in parts.items()}
-    )
+    ).with_columns(**{name: nw.col("_crm_text").str.slice(*place).cast(nw.Int64) for name, place in parts.items()})
     year, month, day = (nw.col(name) for name in parts)
     leap = ((year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))).cast(nw.Int64)
     february = (month == 2).cast(nw.Int64)
     short = ((month == 4) | (month == 6) | (month == 9) | (month == 11)).cast(nw.Int64)
-    real = (
-        (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31 - short - february * (3 - leap)) & (year >= 1)
-    )
+    real = (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31 - short - february * (3 - leap)) & (year >= 1)
     parsed = nw.when(real).then(nw.col("_crm_text")).str.to_date(format="%Y-%m-%d").alias(column)
     return frame.with_columns(parsed).drop("_crm_text", *parts)
 
@@ -225,9 +213,7 @@ def distinct_rows(frame: AnyFrame, columns: Sequence[str]) -> tuple[dict[str, An
     return {name: values[order] for name, values in arrays.items()}, counts[order]
 
 
-def compute_columns(
-    frame: AnyFrame, inputs: Sequence[str], compute: Callable[..., Mapping[str, AnyArray]]
-) -> AnyFrame:
+def compute_columns(frame: AnyFrame, inputs: Sequence[str], compute: Callable[..., Mapping[str, AnyArray]]) -> AnyFrame:
     """Return the frame with the columns that `compute` makes of the arrays of its input columns, row by row.
 
     In a lazy engine `compute` sees each distinct row of the inputs once, and its answers are joined on there. The
@@ -270,9 +256,7 @@ def like(columns: Mapping[str, AnyArray], model: AnyFrame) -> Frame:
     if kind.is_polars():
         import polars as pl
 
-        table = pl.DataFrame(
-            {name: polars_storable(values) for name, values in columns.items()}, nan_to_null=True
-        )
+        table = pl.DataFrame({name: polars_storable(values) for name, values in columns.items()}, nan_to_null=True)
         return table.lazy() if isinstance(model, nw.LazyFrame) else table
     arrays = arrow_table(columns)
     if kind.is_pyarrow():
