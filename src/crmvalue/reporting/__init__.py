@@ -1,0 +1,1 @@
+"""What managers read: contents, plots, one HTML page, tables as files."""
