@@ -10,14 +10,19 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+import narwhals
 import narwhals.stable.v2 as nw
 import numpy as np
 
-from crmvalue._core.checks import require_columns, rows_message
+from crmvalue._core.checks import MOST_LABELS, require_columns, require_rows, rows_message
 from crmvalue._core.types import AnyArray, Array, Frame, IntArray
 from crmvalue.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 AnyFrame: TypeAlias = nw.DataFrame[Any] | nw.LazyFrame[Any]
 
@@ -73,13 +78,57 @@ def collect(frame: AnyFrame) -> nw.DataFrame[Any]:
     return frame.collect() if isinstance(frame, nw.LazyFrame) else frame
 
 
-def one_row(frame: nw.LazyFrame[Any], *aggregates: nw.Expr) -> dict[str, Any]:
-    """Values of a few aggregates over a lazy frame, by name, in one pass of its engine."""
-    return collect(frame.select(*aggregates)).rows(named=True)[0]
+def one_row(frame: AnyFrame, **aggregates: nw.Expr) -> dict[str, Any]:
+    """Values of a few aggregates over a frame, by name, in one pass of its engine."""
+    return collect(frame.select(**aggregates)).rows(named=True)[0]
+
+
+def count_rows(frame: AnyFrame) -> int:
+    """Return the number of rows."""
+    return len(frame) if isinstance(frame, nw.DataFrame) else int(one_row(frame, n=nw.len())["n"])
+
+
+def count_true(frame: AnyFrame, conditions: Mapping[str, nw.Expr]) -> dict[str, int]:
+    """Return how many rows meet each condition, in one pass."""
+    found = one_row(frame, **{name: condition.cast(nw.Int64).sum() for name, condition in conditions.items()})
+    return {name: int(count or 0) for name, count in found.items()}
+
+
+def count_distinct_rows(frame: AnyFrame) -> int:
+    """Return the number of distinct rows; columns of nested values are left aside."""
+    nested = (nw.List, nw.Array, nw.Struct, nw.Unknown)
+    plain = [name for name, kind in frame.collect_schema().items() if not isinstance(kind, nested)]
+    if frame.implementation.is_pandas():
+        return count_distinct_pandas_rows(nw.to_native(frame)[plain])
+    return count_rows(frame.select(*plain).unique())
+
+
+def count_distinct_pandas_rows(table: pd.DataFrame) -> int:
+    """Return the number of distinct rows, comparing in full only those whose hashes are equal: 5 times faster."""
+    import pandas as pd
+
+    objects = [name for name in table.columns if table[name].dtype == object]
+    table = table.astype(dict.fromkeys(objects, str))  # lists and the like have no hash
+    hashes = pd.util.hash_pandas_object(table, index=False).to_numpy()
+    ordered = np.sort(hashes)
+    twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    if not len(twice):
+        return len(table)
+    return len(table) - int(table[np.isin(hashes, twice)].duplicated().sum())
+
+
+def first_values(frame: AnyFrame, column: str, *, n: int = MOST_LABELS) -> list[Any]:
+    """Return the first few values of a column, to name them in an error."""
+    return collect(frame.select(column).head(n)).get_column(column).to_list()
+
+
+def join(left: AnyFrame, right: AnyFrame, *, on: str | list[str], how: Literal["inner", "left", "anti"]) -> AnyFrame:
+    """Join two frames of one engine."""
+    return left.join(right, on=on, how=how)  # type: ignore[arg-type]
 
 
 def to_arrays(frame: AnyFrame, columns: Sequence[str]) -> dict[str, AnyArray]:
-    """Return each column as an array: numbers float64 or int64 (NaN where missing), dates datetime64[D], others objects."""
+    """Return columns as arrays: numbers float64 or int64 (NaN where missing), dates datetime64[D], text objects."""
     table = collect(frame.select(*columns))
     return {name: series_to_array(table.get_column(name)) for name in columns}
 
@@ -113,6 +162,11 @@ def day_number(column: str) -> nw.Expr:
     """Day number (1970-01-01 is 0) of a date column, by integer arithmetic that every engine has."""
     year, month, day = (getattr(nw.col(column).dt, part)().cast(nw.Int64) for part in ("year", "month", "day"))
     return civil_day_number(year, month, day)
+
+
+def value_at_first(column: str, order_by: str) -> nw.Expr:
+    """Aggregate: the value of `column` where `order_by` is lowest. Not on Spark."""
+    return narwhals.col(column).first(order_by=order_by)  # type: ignore[return-value]  # not yet in the stable API
 
 
 def civil_day_number(year: nw.Expr, month: nw.Expr, day: nw.Expr) -> nw.Expr:
@@ -186,7 +240,7 @@ def refuse_offsets(examples: Sequence[str], argument: str) -> None:
 
 
 def read_date_text(frame: AnyFrame, column: str, argument: str) -> AnyFrame:
-    """Read a lazy column of ISO texts (2011-12-31, 2011/12/31, with or without a time) as days; others become missing."""
+    """Read a lazy column of ISO texts (2011-12-31, 2011/12/31, with or without a time) as days; else missing."""
     text = nw.col(column).cast(nw.String).str.strip_chars()
     zoned = frame.filter(text.str.contains(ISO_DATE_WITH_OFFSET)).select(nw.col(column).cast(nw.String)).head(3)
     refuse_offsets(collect(zoned).get_column(column).to_list(), argument)
@@ -202,6 +256,44 @@ def read_date_text(frame: AnyFrame, column: str, argument: str) -> AnyFrame:
     real = (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31 - short - february * (3 - leap)) & (year >= 1)
     parsed = nw.when(real).then(nw.col("_crm_text")).str.to_date(format="%Y-%m-%d").alias(column)
     return frame.with_columns(parsed).drop("_crm_text", *parts)
+
+
+def read_numbers(frame: AnyFrame, column: str, *, argument: str) -> AnyFrame:
+    """Return the frame with `column` as float64; text in it is an error that names the rows."""
+    kind = frame.collect_schema()[column]
+    if kind == nw.Float64:
+        return frame
+    if kind.is_numeric():
+        return frame.with_columns(nw.col(column).cast(nw.Float64))
+    remedy = "Convert it to numbers first, for example with pandas.to_numeric(frame[column])."
+    if kind == nw.Object and isinstance(frame, nw.DataFrame):
+        values = frame.get_column(column).to_list()
+        missing = np.array([value is None or value != value for value in values])
+        numeric = np.array([isinstance(value, (int, float, Decimal, np.number)) for value in values])
+        labels = np.array([repr(value) for value in values], dtype=object)
+        require_rows(missing | numeric, argument, "text or other things than numbers", remedy, labels=labels)
+        numbers = [float(value) if ok else np.nan for value, ok in zip(values, numeric, strict=True)]
+        return with_arrays(frame, {column: np.array(numbers)})
+    if kind == nw.Unknown and isinstance(frame, nw.DataFrame):  # a column of nothing but missing values
+        return frame.with_columns(nw.col(column).cast(nw.Float64))
+    examples = ", ".join(map(repr, first_values(frame.filter(~nw.col(column).is_null()), column, n=3)))
+    raise InputError(f"{argument}: column holds {kind}, not numbers ({examples}). {remedy}")
+
+
+def refuse_mixed_ids(frame: AnyFrame, column: str, *, argument: str) -> None:
+    """Raise InputError if an eager column mixes ids of several types, such as 17 and "17"."""
+    if not isinstance(frame, nw.DataFrame) or frame.collect_schema()[column] != nw.Object:
+        return
+    values = frame.get_column(column).to_list()
+    kinds = np.array(
+        ["" if value is None or value != value else type(value).__name__ for value in values], dtype=object
+    )
+    names = sorted(set(kinds.tolist()) - {""})
+    if len(names) > 1:
+        rows = np.flatnonzero((kinds != kinds[kinds != ""][0]) & (kinds != "")).tolist()
+        text = f"ids of several types ({', '.join(names)})"
+        remedy = "Convert them to one, for example with frame[column].astype(str)."
+        raise InputError(rows_message(argument, text, len(rows), len(values), rows, remedy))
 
 
 def distinct_rows(frame: AnyFrame, columns: Sequence[str]) -> tuple[dict[str, AnyArray], IntArray]:
@@ -230,6 +322,36 @@ def compute_columns(frame: AnyFrame, inputs: Sequence[str], compute: Callable[..
     )
 
 
+def customer_codes(ids: nw.Series[Any]) -> tuple[IntArray, Any]:
+    """Code each customer of an eager column by an integer from 0; `decode_customers` turns codes back into ids.
+
+    Whole-number ids that lie close together are their own codes, less the lowest: nothing is looked up.
+    """
+    if ids.dtype.is_integer():
+        values = ids.to_numpy()
+        lowest, highest = (int(values.min()), int(values.max())) if len(values) else (0, 0)
+        if highest - lowest < 4 * len(values) + 1_000_000:
+            return (values - np.asarray(lowest, values.dtype)).astype(np.int64, copy=False), lowest
+    native, kind = nw.to_native(ids), ids.implementation
+    if kind.is_pandas_like():
+        import pandas as pd
+
+        codes, uniques = pd.factorize(native)
+        return np.asarray(codes, dtype=np.int64), uniques
+    if kind.is_pyarrow():
+        encoded = native.combine_chunks().dictionary_encode()
+        return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary
+    uniques = native.unique()
+    return native.replace_strict(uniques, np.arange(len(uniques))).to_numpy(), uniques
+
+
+def decode_customers(ids: Any, codes: IntArray) -> Any:
+    """Return the customer ids of these codes, in the type that they came in."""
+    if isinstance(ids, int):
+        return codes + ids
+    return ids.take(codes) if hasattr(ids, "take") else ids.gather(codes)
+
+
 def with_arrays(frame: nw.DataFrame[Any], columns: Mapping[str, AnyArray]) -> nw.DataFrame[Any]:
     """Return an eager frame with these arrays as further columns."""
     namespace = frame.__native_namespace__()
@@ -246,7 +368,7 @@ def to_storable(values: AnyArray) -> Any:
     return values.tolist() if values.dtype.kind == "O" else values
 
 
-def like(columns: Mapping[str, AnyArray], model: AnyFrame) -> Frame:
+def like(columns: Mapping[str, Any], model: AnyFrame) -> Frame:
     """Return a native frame of these arrays in the engine of `model`; NaN in a float array is a missing value."""
     kind = model.implementation
     if kind.is_pandas():
@@ -272,24 +394,28 @@ def like(columns: Mapping[str, AnyArray], model: AnyFrame) -> Frame:
     raise InputError(f"frame: engine {kind} is not supported. {NOT_A_FRAME}")
 
 
-def pandas_storable(values: AnyArray) -> AnyArray:
+def pandas_storable(values: Any) -> Any:
     """Days become the seconds that pandas stores."""
-    values = np.asarray(values)
-    return values.astype("datetime64[s]") if values.dtype.kind == "M" else values
+    is_day = isinstance(values, np.ndarray) and values.dtype.kind == "M"
+    return values.astype("datetime64[s]") if is_day else values
 
 
-def polars_storable(values: AnyArray) -> Any:
+def polars_storable(values: Any) -> Any:
     """Objects become lists, from which Polars infers a type."""
-    values = np.asarray(values)
-    return values.tolist() if values.dtype.kind == "O" else values
+    is_object = isinstance(values, np.ndarray) and values.dtype.kind == "O"
+    return values.tolist() if is_object else values
 
 
-def arrow_table(columns: Mapping[str, AnyArray]) -> Any:
+def arrow_table(columns: Mapping[str, Any]) -> Any:
     """Return a PyArrow table of these arrays; NaN in a float array is a missing value."""
     import pyarrow as pa
 
-    arrays = {name: np.asarray(values) for name, values in columns.items()}
-    return pa.table({name: pa.array(v, from_pandas=True) for name, v in arrays.items()})
+    return pa.table(
+        {
+            name: pa.array(values, from_pandas=True) if isinstance(values, np.ndarray) else values
+            for name, values in columns.items()
+        }
+    )
 
 
 def as_float(values: Any) -> Array:

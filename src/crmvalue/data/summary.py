@@ -1,12 +1,37 @@
-"""Transactions become one row a customer: frequency, recency, T and monetary value."""
+"""Transactions become one row a customer: frequency, recency, T and monetary value.
+
+Purchases on the same calendar day are one. Eager frames are summarised by sorting one packed integer of customer and
+day, never the rows; lazy frames by two aggregations in their own engine.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+import narwhals.stable.v2 as nw
 import numpy as np
 
-from crmvalue._core.types import Frame, TimeUnit
+from crmvalue._core import frames
+from crmvalue._core.checks import require_day, require_time_unit
+from crmvalue._core.frames import AnyFrame
+from crmvalue._core.types import DAYS_PER_UNIT, AnyArray, Array, Day, Frame, IntArray, TimeUnit
+from crmvalue.data.transactions import Transactions, as_transactions
+from crmvalue.errors import InputError
+
+SUMMARY_COLUMNS = (
+    "customer_id",
+    "frequency",
+    "recency",
+    "T",
+    "monetary_value",
+    "purchases",
+    "total_spend",
+    "first_purchase",
+    "last_purchase",
+    "days_since_last",
+)
+EXACT_DIFFERENCE = 1e9  # below this amount, a sum less one of its parts keeps all cents in a float64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -21,3 +46,191 @@ class CustomerSummary:
     frame: Frame
     time_unit: TimeUnit  # unit of recency and T
     observation_end: np.datetime64  # last day that counts
+
+
+def summarize_customers(
+    transactions: Transactions | Frame, *, observation_end: Day | None = None, time_unit: TimeUnit = "day"
+) -> CustomerSummary:
+    """One row a customer: how often, how recently, how long and how much she has bought.
+
+    Parameters
+    ----------
+    transactions : Transactions or frame
+        What `prepare_transactions` returned, or a frame with columns customer_id, date and amount.
+    observation_end : day, optional
+        Last day that counts; a purchase after it does not. By default the last day in the transactions.
+    time_unit : {"day", "week", "month", "year"}
+        Unit of recency and T; a month is 30.4375 days and a year 365.25 days.
+
+    Returns
+    -------
+    CustomerSummary
+        A frame with one row a customer, in the engine of the input (in no promised order), the time unit and
+        observation_end.
+
+    Raises
+    ------
+    InputError
+        If no customer has bought by `observation_end`, or the time unit is unknown.
+
+    Notes
+    -----
+    Purchases on the same calendar day count as one. frequency is the number of distinct purchase days less one;
+    monetary_value is the mean daily amount over the repeat days. A refund (a negative amount) lowers total_spend, and
+    monetary_value when it falls after the first purchase day; a day with refunds alone is no purchase day, and a
+    customer with refunds alone is no customer.
+
+    References
+    ----------
+    Fader, Hardie & Lee (2005) "RFM and CLV: Using iso-value curves for customer base analysis",
+    Journal of Marketing Research 42(4), https://doi.org/10.1509/jmkr.2005.42.4.415
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = pd.DataFrame({
+    ...     "customer_id": [7, 7, 7, 8], "date": ["2024-01-01", "2024-01-08", "2024-01-08", "2024-01-15"],
+    ...     "amount": [10.0, 5.0, 15.0, 30.0]
+    ... })
+    >>> summary = summarize_customers(rows, observation_end="2024-01-29", time_unit="week")
+    >>> summary.frame[["customer_id", "frequency", "recency", "T", "monetary_value", "total_spend"]]
+       customer_id  frequency  recency    T  monetary_value  total_spend
+    0            7          1      1.0  4.0            20.0         30.0
+    1            8          0      0.0  2.0             NaN         30.0
+    """
+    require_time_unit(time_unit)
+    transactions = as_transactions(transactions)
+    end = transactions.audit.last_day if observation_end is None else require_day("observation_end", observation_end)
+    if end < transactions.audit.first_day:
+        raise InputError(
+            f"observation_end: {end} is before the first purchase ({transactions.audit.first_day}). "
+            "Pass a day on which there already are customers."
+        )
+    rows = frames.open_frame(transactions.frame).select("customer_id", "date", "amount")
+    if isinstance(rows, nw.DataFrame):
+        frame = summarize_eager(rows, end, time_unit)
+    else:
+        frame = summarize_lazy(rows, transactions, end, time_unit)
+    return CustomerSummary(frame=frame, time_unit=time_unit, observation_end=end)
+
+
+def summarize_eager(rows: nw.DataFrame[Any], end: np.datetime64, time_unit: TimeUnit) -> Frame:
+    """Summarise a frame in memory through arrays."""
+    code, ids = frames.customer_codes(rows.get_column("customer_id"))
+    day = frames.series_to_days(rows.get_column("date"))
+    amount = frames.series_to_array(rows.get_column("amount"))
+    last_day = int(end.astype(np.int64))
+    if len(day) and int(day.max()) > last_day:
+        counts = day <= last_day
+        code, day, amount = code[counts], day[counts], amount[counts]
+    present, numbers = summarize_arrays(code, day, amount, last_day, DAYS_PER_UNIT[time_unit])
+    if not len(present):
+        raise InputError(f"observation_end: nobody has bought by {end}; there are refunds alone. Pass a later day.")
+    return frames.like({"customer_id": frames.decode_customers(ids, present), **numbers}, rows)
+
+
+def summarize_arrays(
+    code: IntArray, day: IntArray, amount: Array, last_day: int, days_per_unit: float
+) -> tuple[IntArray, dict[str, AnyArray]]:
+    """Codes of the customers who have bought, ascending, and their columns; customers are coded from 0."""
+    first_day = int(day.min()) if len(day) else 0
+    bits = max(int(last_day - first_day).bit_length(), 1)
+    key = code.astype(np.int64)
+    key <<= bits
+    key |= day - first_day
+    if len(amount) and amount.min() < 0:
+        key = key[amount >= 0]
+    key.sort()
+    key = key[np.diff(key, prepend=-1) != 0]  # one for each purchase day of a customer
+    customer = key >> bits
+    starts = np.flatnonzero(np.diff(customer, prepend=-1))
+    purchases = np.diff(starts, append=len(key))
+    present = customer[starts]
+    del customer
+    mask = (1 << bits) - 1
+    first = (key[starts] & mask) + first_day
+    last = (key[starts + purchases - 1] & mask) + first_day
+    del key, starts
+
+    n_codes = int(code.max()) + 1 if len(code) else 0
+    total_spend = np.bincount(code, weights=amount, minlength=n_codes)[present]
+    first_of_code = np.full(n_codes, last_day, dtype=np.int32)
+    first_of_code[present] = first
+    repeat = day > first_of_code[code]
+    repeat_spend = np.bincount(code[repeat], weights=amount[repeat], minlength=n_codes)[present]
+    del repeat, first_of_code
+    frequency = purchases - 1
+    monetary_value = np.full(len(present), np.nan)
+    np.divide(repeat_spend, frequency, out=monetary_value, where=frequency > 0)
+    return present, {
+        "frequency": frequency,
+        "recency": (last - first) / days_per_unit,
+        "T": (last_day - first) / days_per_unit,
+        "monetary_value": monetary_value,
+        "purchases": purchases,
+        "total_spend": total_spend,
+        "first_purchase": first.view("datetime64[D]"),
+        "last_purchase": last.view("datetime64[D]"),
+        "days_since_last": last_day - last,
+    }
+
+
+def summarize_lazy(
+    rows: nw.LazyFrame[Any], transactions: Transactions, end: np.datetime64, time_unit: TimeUnit
+) -> Frame:
+    """Describe the summary to a lazy engine: days of a customer first, then customers."""
+    audit = transactions.audit
+    days, day, amount = in_days(rows, audit.last_day, end), nw.col("_crm_day"), nw.col("amount")
+    bought = days.filter(amount >= 0) if audit.negative_amounts else days
+    bought = bought.group_by("customer_id", "_crm_day").agg(amount.sum())
+    aggregates = {
+        "purchases": nw.len().cast(nw.Int64),
+        "first_purchase": day.min(),
+        "last_purchase": day.max(),
+        "total_spend": amount.sum(),
+    }
+    if frames.is_spark(rows) or audit.largest_amount > EXACT_DIFFERENCE:
+        first = day.min().over("customer_id")
+        bought = bought.with_columns(_crm_first=first).with_columns(
+            _crm_repeat=nw.when(day > nw.col("_crm_first")).then(amount).otherwise(0.0)
+        )
+        customers = bought.group_by("customer_id").agg(**aggregates, _crm_repeat=nw.col("_crm_repeat").sum())
+    else:
+        customers = bought.group_by("customer_id").agg(
+            **aggregates, _crm_first=frames.value_at_first("amount", "_crm_day")
+        )
+        customers = customers.with_columns(_crm_repeat=nw.col("total_spend") - nw.col("_crm_first"))
+    if audit.negative_amounts:
+        customers = net_refunds(customers, days.filter(amount < 0))
+
+    first, last = frames.day_number("first_purchase"), frames.day_number("last_purchase")
+    last_day, per_unit, frequency = int(end.astype(np.int64)), DAYS_PER_UNIT[time_unit], nw.col("purchases") - 1
+    customers = customers.with_columns(
+        frequency=frequency,
+        recency=(last - first).cast(nw.Float64) / per_unit,
+        T=(last_day - first).cast(nw.Float64) / per_unit,
+        monetary_value=nw.when(frequency > 0).then(nw.col("_crm_repeat") / frequency),
+        days_since_last=last_day - last,
+    )
+    return frames.to_native(customers.select(*SUMMARY_COLUMNS))
+
+
+def in_days(rows: AnyFrame, last_day: np.datetime64, end: np.datetime64) -> AnyFrame:
+    """Return the rows up to `end`, with their calendar day as a date in `_crm_day`."""
+    dated = isinstance(rows.collect_schema()["date"], nw.Date)
+    rows = rows.with_columns(_crm_day=nw.col("date") if dated else nw.col("date").dt.date())
+    return rows.filter(nw.col("_crm_day") <= nw.lit(end.item())) if end < last_day else rows
+
+
+def net_refunds(customers: AnyFrame, refunds: AnyFrame) -> AnyFrame:
+    """Lower spend by the refunds of each customer; repeat spend by those after her first purchase day."""
+    first = customers.select("customer_id", "first_purchase")
+    refunds = frames.join(refunds, first, on="customer_id", how="inner").with_columns(
+        _crm_late=nw.when(nw.col("_crm_day") > nw.col("first_purchase")).then(nw.col("amount")).otherwise(0.0)
+    )
+    refunds = refunds.group_by("customer_id").agg(_crm_all=nw.col("amount").sum(), _crm_late=nw.col("_crm_late").sum())
+    netted = frames.join(customers, refunds, on="customer_id", how="left")
+    return netted.with_columns(
+        total_spend=nw.col("total_spend") + nw.col("_crm_all").fill_null(0.0),
+        _crm_repeat=nw.col("_crm_repeat") + nw.col("_crm_late").fill_null(0.0),
+    )
