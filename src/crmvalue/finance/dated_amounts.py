@@ -1,0 +1,80 @@
+"""Dated amounts: the lines of a ledger or of a benefit plan, checked and read into arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+
+from crmvalue._core import frames
+from crmvalue._core.checks import require_rows, rows_message
+from crmvalue._core.frames import AnyFrame
+from crmvalue._core.types import AnyArray, Array, IntArray
+from crmvalue.errors import InputError
+
+DATE_REMEDY = "Give each line a date, or ISO text such as 2011-12-31."
+AMOUNT_REMEDY = "Fill or drop these lines."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DatedAmounts:
+    """Money by day: one entry a line, or one a day if the frame was lazy."""
+
+    days: IntArray  # day number of each entry, 1970-01-01 is 0, shape (n,)
+    amount: Array  # in the currency of the input, shape (n,)
+    lines: int  # lines that were read
+
+
+def require_dated_amounts(days: AnyArray, amount: Array, *, date: str, amount_name: str) -> None:
+    """Raise InputError unless there is a line, and each has a day and a finite amount."""
+    if not len(days):
+        raise InputError(f"{date}: the frame has no rows. Pass at least one line.")
+    require_rows(~np.isnat(days), date, "missing or unreadable date", DATE_REMEDY)
+    require_rows(np.isfinite(amount), amount_name, "missing or infinite amount", AMOUNT_REMEDY)
+    require_summable(amount, amount_name)
+
+
+def require_summable(amount: Array, argument: str) -> None:
+    """Raise InputError if the amounts are so large that their sum is infinite."""
+    with np.errstate(over="ignore"):
+        total = np.abs(amount).sum()
+    if not np.isfinite(total):
+        raise InputError(f"{argument}: the amounts add up to more than a number can hold. Pass a larger unit of money.")
+
+
+def read_dated_amounts(frame: AnyFrame, *, date: str, amount: str, argument: str) -> DatedAmounts:
+    """Return the dated amounts of a frame; a lazy one is first added up by day in its own engine."""
+    said_date, said_amount = f"{argument}, column {date!r}", f"{argument}, column {amount!r}"
+    rows, _ = frames.read_dates(frame.select(date, amount), date, argument=said_date)
+    rows = frames.read_numbers(rows, amount, argument=said_amount)
+    if isinstance(rows, nw.LazyFrame):
+        return read_lazy_amounts(rows, date, amount, said_date, said_amount)
+    days, paid = frames.to_arrays(rows, [date, amount]).values()
+    require_dated_amounts(days, paid, date=said_date, amount_name=said_amount)
+    return DatedAmounts(days=days.astype(np.int64), amount=paid, lines=len(days))
+
+
+def read_lazy_amounts(
+    rows: nw.LazyFrame[Any], date: str, amount: str, said_date: str, said_amount: str
+) -> DatedAmounts:
+    """Return the amounts of a lazy frame by day; it has no row numbers, so errors give counts."""
+    money = nw.col(amount)
+    valued = money.is_finite().fill_null(False) & ~money.is_null()
+    rows = rows.select(_crm_day=frames.day_number(date), _crm_paid=money, _crm_bad=(~valued).cast(nw.Int64))
+    by_day = rows.group_by("_crm_day").agg(nw.col("_crm_paid", "_crm_bad").sum(), _crm_n=nw.len())
+    days, paid, bad, counts = frames.to_arrays(by_day, ["_crm_day", "_crm_paid", "_crm_bad", "_crm_n"]).values()
+    lines = int(counts.sum())
+    if not lines:
+        raise InputError(f"{said_date}: the frame has no rows. Pass at least one line.")
+    undated = int(counts[np.isnan(days)].sum()) if days.dtype.kind == "f" else 0
+    if undated:
+        raise InputError(rows_message(said_date, "missing or unreadable date", undated, lines, [], DATE_REMEDY))
+    if bad.any():
+        k = int(bad.sum())
+        raise InputError(rows_message(said_amount, "missing or infinite amount", k, lines, [], AMOUNT_REMEDY))
+    order = np.argsort(days)
+    paid = np.asarray(paid[order], dtype=float)
+    require_summable(paid, said_amount)
+    return DatedAmounts(days=days[order].astype(np.int64), amount=paid, lines=lines)
