@@ -1,0 +1,96 @@
+"""The one optimiser: Newton steps within a trust region, on the logarithms of the parameters.
+
+Converged means that the next Newton step is negligible where the curvature is that of a maximum; a small gradient
+alone is not enough, for it also vanishes where the likelihood rises to a limit that no parameters reach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from crmvalue._core.types import Array
+from crmvalue.errors import ConvergenceError
+
+MOST_STEPS = 200
+SMALL_STEP = 1e-6  # on the log scale; the step is still taken, and its error is the square of it
+FARTHEST = 16.0  # log distance from the start (a factor of 9 million) at which the maximum is no longer inside
+FLATTEST = 1e-13  # smallest over largest curvature that double precision can tell from flat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Derivatives:
+    """A function's value, gradient (k,) and Hessian (k, k) at a point; with one more last axis, for each of n rows."""
+
+    value: Array
+    gradient: Array
+    hessian: Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Maximum:
+    """Where a function is largest."""
+
+    point: Array  # (k,)
+    value: float
+    gradient: Array  # (k,), at `point`
+    hessian: Array  # (k, k), at `point`; negative definite
+    steps: int
+
+
+def maximise(evaluate: Callable[[Array], Derivatives], start: Array, *, describe: Callable[[Array], str]) -> Maximum:
+    """Return the maximum that is reached from `start`; `describe` says where an unsuccessful search ended."""
+    point, here, radius = start, evaluate(start), 2.0
+    for steps in range(MOST_STEPS):
+        curvature, axes = np.linalg.eigh(-here.hessian)
+        slope = axes.T @ here.gradient
+        if curvature[0] > FLATTEST * curvature[-1] and np.abs(axes @ (slope / curvature)).max() < SMALL_STEP:
+            return polished(evaluate, point, here, axes @ (slope / curvature), steps)
+        move = axes @ restricted_step(curvature, slope, radius)
+        gain = float(here.gradient @ move + 0.5 * move @ here.hessian @ move)
+        there = evaluate(point + move)
+        rounding = 1e-13 * abs(float(here.value))
+        ratio = (float(there.value - here.value) + rounding) / (gain + rounding)
+        if is_finite(there) and ratio > 1e-4:
+            point, here = point + move, there
+            radius = min(4.0, 2 * radius) if ratio > 0.75 else radius
+        if not ratio > 0.25:  # also catches NaN
+            radius = 0.25 * float(np.linalg.norm(move))
+        if np.abs(point - start).max() > FARTHEST or radius < 1e-12:
+            break
+    raise ConvergenceError(describe(point))
+
+
+def polished(
+    evaluate: Callable[[Array], Derivatives], point: Array, here: Derivatives, step: Array, steps: int
+) -> Maximum:
+    """Take the last, negligible step."""
+    there = evaluate(point + step)
+    if is_finite(there) and np.abs(there.gradient).max() <= np.abs(here.gradient).max():
+        point, here = point + step, there
+    return Maximum(point=point, value=float(here.value), gradient=here.gradient, hessian=here.hessian, steps=steps)
+
+
+def is_finite(values: Derivatives) -> bool:
+    """Whether every number is finite."""
+    parts = (values.value, values.gradient, values.hessian)
+    return all(bool(np.isfinite(part).all()) for part in parts)
+
+
+def restricted_step(curvature: Array, slope: Array, radius: float) -> Array:
+    """Newton step along the axes of the Hessian, shifted where needed to go uphill and no farther than `radius`."""
+    if curvature[0] > 0:
+        step = slope / curvature
+        if np.linalg.norm(step) <= radius:
+            return step
+    low = max(0.0, -float(curvature[0]))
+    size = float(np.linalg.norm(slope)) + np.finfo(float).tiny
+    high = low + size / radius + 1e-12 * float(np.abs(curvature).max())
+    for _ in range(60):  # bisection: the step's length falls as the shift rises
+        middle = 0.5 * (low + high)
+        shifted = curvature + middle
+        too_long = shifted[0] <= 0 or np.linalg.norm(slope / shifted) > radius
+        low, high = (middle, high) if too_long else (low, middle)
+    return np.asarray(slope / (curvature + high))

@@ -1,0 +1,191 @@
+"""The one import of scipy.special: Gamma and Beta functions in logs, exact where differences would lose digits.
+
+Counts of purchases are small whole numbers that many customers share. A function of the count is therefore computed
+once for each count and looked up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+from scipy.special import digamma, expit, gammaln, hyp2f1, ndtri, polygamma
+
+from crmvalue._core.types import Array, BoolArray
+
+__all__ = [
+    "digamma",
+    "digamma_rise",
+    "expit",
+    "gammaln",
+    "log_beta",
+    "log_rising",
+    "normal_quantile",
+    "purchases_until_dropout",
+    "trigamma",
+    "trigamma_rise",
+]
+
+Numbers: TypeAlias = float | Array
+
+STIRLING_FROM = 32.0  # five terms of the series below are exact to the last bit from here on
+NEGLIGIBLE = 42.0  # exp(-42) = 6e-19: the tails beyond do not reach the last digit of the sum
+QUADRATURE_ROWS = 2048  # rows integrated at a time: keeps the nodes in the processor's cache
+
+
+def normal_quantile(probability: float) -> float:
+    """Value that a standard normal variable stays below with this probability."""
+    return float(ndtri(probability))
+
+
+def trigamma(z: Numbers) -> Array:
+    """Second derivative of log Γ."""
+    return np.asarray(polygamma(1, z))
+
+
+def log_rising(z: Numbers, n: Numbers) -> Array:
+    """Return log Γ(z + n) / Γ(z) for z > 0, n >= 0, without the difference of two large logarithms."""
+    if is_shared(z, n):
+        return by_count(lambda counts: log_rising(np.full(counts.shape, z), counts), n)
+    start, rise = np.broadcast_arrays(np.asarray(z, dtype=float), np.asarray(n, dtype=float))
+    small = np.minimum(start, STIRLING_FROM)
+    large = np.maximum(start, STIRLING_FROM)
+    end = large + rise
+    by_series = (large - 0.5) * np.log1p(rise / large) + rise * (np.log(end) - 1)
+    by_series += stirling_tail(end) - stirling_tail(large)
+    return np.where(start < STIRLING_FROM, gammaln(small + rise) - gammaln(small), by_series)
+
+
+def stirling_tail(z: Array) -> Array:
+    """Return log Γ(z) less the leading terms of Stirling's series."""
+    w = 1 / (z * z)
+    return (1 / 12 - w * (1 / 360 - w * (1 / 1260 - w * (1 / 1680 - w / 1188)))) / z
+
+
+def log_beta(a: Numbers, b: Numbers) -> Array:
+    """Logarithm of the Beta function; `b` may be very large."""
+    return np.asarray(gammaln(a) - log_rising(b, a))
+
+
+def digamma_rise(z: Numbers, n: Numbers) -> Array:
+    """ψ(z + n) − ψ(z) for whole n: the sum of 1 / (z + j) over j < n."""
+    if is_shared(z, n):
+        return by_count(lambda counts: sums_before(1 / (np.asarray(z) + counts)), n)
+    return np.asarray(digamma(np.add(z, n)) - digamma(z))
+
+
+def trigamma_rise(z: Numbers, n: Numbers) -> Array:
+    """ψ'(z + n) − ψ'(z) for whole n: minus the sum of 1 / (z + j)² over j < n."""
+    if is_shared(z, n):
+        return by_count(lambda counts: -sums_before(1 / (np.asarray(z) + counts) ** 2), n)
+    return trigamma(np.add(z, n)) - trigamma(z)
+
+
+def sums_before(terms: Array) -> Array:
+    """Sum of the terms before each place."""
+    return np.concatenate([[0.0], np.cumsum(terms[:-1])])
+
+
+def is_shared(z: Numbers, n: Numbers) -> bool:
+    """Whether one parameter meets so many counts that a table of all counts is cheaper."""
+    counts = np.asarray(n)
+    return np.ndim(z) == 0 and counts.size > 16 and bool(counts.max() < 4 * counts.size + 10_000)
+
+
+def by_count(function: Callable[[Array], Array], n: Numbers) -> Array:
+    """Values of a function of a count, computed once for each count up to the largest."""
+    counts = np.asarray(n).astype(np.intp)
+    return function(np.arange(counts.max() + 1, dtype=float))[counts]
+
+
+def purchases_until_dropout(shape: Numbers, growth: Numbers, a: Numbers, b: Numbers) -> Array:
+    """Return the expected purchases of a customer who leaves with chance p ~ Beta(a, b) after each of them.
+
+    The mean over p of [1 − (1 + p·growth)^−shape] / p. Her purchases while she stays are negative binomial with this
+    shape and mean shape·growth. In closed form, with c = a + b − 1 and z = growth / (1 + growth), it is
+    c/(a−1) · [1 − (1−z)^(a−1) · 2F1(c − shape, a − 1; c; z)]: good to 1e-12 where its difference keeps its digits and
+    its arguments are moderate; elsewhere the mean is integrated.
+    """
+    given = np.broadcast_arrays(*(np.asarray(value, dtype=float) for value in (shape, growth, a, b)))
+    rows = [value.ravel() for value in given]
+    values = np.zeros(rows[0].shape)
+    with np.errstate(all="ignore"):  # rows out of the formula's reach are integrated below
+        closed, safe = closed_form(*rows)
+    values[safe] = closed[safe]
+    left = np.flatnonzero(~safe & (rows[1] > 0))
+    width = integration_nodes(*(row[left] for row in rows))
+    left = left[np.argsort(width, kind="stable")]  # rows that need about as many nodes go together
+    for start in range(0, left.size, QUADRATURE_ROWS):
+        part = left[start : start + QUADRATURE_ROWS]
+        values[part] = integral_over_dropout(*(row[part] for row in rows))
+    return values.reshape(given[0].shape)
+
+
+def closed_form(shape: Array, growth: Array, a: Array, b: Array) -> tuple[Array, BoolArray]:
+    """Return the hypergeometric form and where it can be trusted."""
+    c = a + b - 1
+    z = growth / (1 + growth)
+    log_power = (a - 1) * np.log1p(-z)
+    # 1 − y·F as (1 − y) − y·(F − 1): less is lost for short horizons
+    values = c / (a - 1) * (-np.expm1(log_power) - np.exp(log_power) * (hyp2f1(c - shape, a - 1, c, z) - 1))
+    rounding = np.finfo(float).eps * c / np.abs(a - 1)  # of the difference, once it is multiplied by c / (a − 1)
+    kept = (values > 0) & (rounding < 1e-13 * values)
+    moderate = (z < 0.9) & (a < 10) & (c > 0.05) & (np.abs(c - shape) < 20)
+    return values, np.asarray(np.isfinite(values) & kept & moderate)
+
+
+def integration_window(shape: Array, growth: Array, a: Array, b: Array) -> tuple[Array, Array, Array]:
+    """Lower and upper end and step for the integral over y = log p/(1−p), from a log-concave bound of the integrand."""
+    v = growth * np.maximum(shape, 1)
+    linear = b + 1 - a * v
+    root = np.sqrt(linear**2 + 4 * v * (b + 2) * (a + 1))
+    mode = np.log(np.where(linear > 0, 2 * (a + 1) / (linear + root), (root - linear) / (2 * v * (b + 2))))
+    log_v = np.log(v)
+
+    def bound(y: Array) -> Array:
+        return (a + 1) * y - (a + b + 2) * np.logaddexp(0, y) - np.logaddexp(0, y + log_v)
+
+    p, k = expit(mode), expit(mode + log_v)
+    curvature = (a + b + 2) * p * (1 - p) + k * (1 - k)
+    ends = []
+    for side in (-1, 1):
+        distance = np.sqrt(2 * NEGLIGIBLE / curvature)
+        for _ in range(60):
+            near = bound(mode) - bound(mode + side * distance) < NEGLIGIBLE
+            if not near.any():
+                break
+            distance = np.where(near, 1.25 * distance, distance)
+        ends.append(mode + side * distance)
+    return ends[0], ends[1], np.minimum(0.25, 0.5 / np.sqrt(curvature))
+
+
+def integration_nodes(shape: Array, growth: Array, a: Array, b: Array) -> Array:
+    """Count the steps that each row's integral needs."""
+    lower, upper, step = integration_window(shape, growth, a, b)
+    return (upper - lower) / step
+
+
+def integral_over_dropout(shape: Array, growth: Array, a: Array, b: Array) -> Array:
+    """Integrate h(p) = [1 − (1 + p·growth)^−shape] / p over Beta(a, b), by the trapezoidal rule in log p/(1−p).
+
+    The rule converges exponentially where both tails vanish. So that they do for any a, b > 0, h(1) is taken out, and
+    integration by parts turns the mean of f = h − h(1) under Beta(a, b) into that of f − (1−p) h'/(a+b) under
+    Beta(a+1, b). Every term is positive: nothing cancels.
+    """
+    lower, upper, step = integration_window(shape, growth, a, b)
+    if not lower.size:
+        return np.zeros(0)
+    n = int(np.ceil(np.max((upper - lower) / step)))
+    step = (upper - lower) / n
+    log_norm = log_beta(a + 1, b)[:, None]
+    shape, growth, a, b = (value[:, None] for value in (shape, growth, a, b))
+    y = lower[:, None] + step[:, None] * np.arange(n + 1)
+    p, q = expit(y), expit(-y)
+    log_growth = np.log1p(growth * p)
+    bought = -np.expm1(-shape * log_growth)
+    at_one = -np.expm1(-shape * np.log1p(growth))
+    falling = (bought - shape * growth * p / (1 + growth * p) * np.exp(-shape * log_growth)) / p**2
+    density = np.exp((a + 1) * np.log(p) + b * np.log(q) - log_norm)
+    inside = bought / p - at_one + q * falling / (a + b)
+    return np.asarray(at_one[:, 0] + step * np.einsum("ij,ij->i", density, inside))

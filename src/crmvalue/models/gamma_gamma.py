@@ -1,0 +1,115 @@
+"""Gamma-Gamma: each customer spends about her own mean, and the means differ between customers [1]_, [2]_.
+
+A purchase is Gamma(p, ν), the mean of x of them Gamma(p·x, ν·x), and ν ~ Gamma(q, v) among customers. What she spends
+does not depend on how often she buys.
+
+.. [1] Fader, Hardie & Lee (2005) "RFM and CLV: using iso-value curves for customer base analysis", Journal of
+   Marketing Research 42(4), 415-430. https://doi.org/10.1509/jmkr.2005.42.4.415
+.. [2] Fader & Hardie (2013) "The Gamma-Gamma model of monetary value", note 025 at brucehardie.com.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from crmvalue._core.optimise import Derivatives
+from crmvalue._core.special import digamma, log_beta, trigamma
+from crmvalue._core.types import Array, IntArray
+from crmvalue.models.model import SpendModel
+
+
+class Params(NamedTuple):
+    """Parameters, as in the note (v is its γ)."""
+
+    p: float  # shape of one purchase
+    q: float  # shape of the scale among customers
+    v: float  # scale of the scale among customers, in currency
+
+
+def log_likelihood(params: Params, frequency: Array, monetary_value: Array) -> Array:
+    """Log-likelihood of the mean of each customer's repeat purchases, eq. 1a of the note."""
+    p, q, v = params
+    shape, spent = p * frequency, frequency * monetary_value
+    mixed = q * np.log1p(spent / v) + shape * np.log1p(v / spent)
+    return -np.log(monetary_value) - log_beta(q, shape) - mixed
+
+
+def derivatives(params: Params, frequency: Array, monetary_value: Array) -> Derivatives:
+    """Log-likelihood of each customer with its first and second derivatives in p, q, v."""
+    p, q, v = params
+    shape, spent = p * frequency, frequency * monetary_value
+    both, whole = digamma(shape + q), v + spent
+    gradient = np.stack(
+        [
+            frequency * (both - digamma(shape) - np.log1p(v / spent)),
+            both - digamma(q) - np.log1p(spent / v),
+            q / v - (shape + q) / whole,
+        ]
+    )
+    both = trigamma(shape + q)
+    hessian = np.empty((3, *gradient.shape))
+    hessian[0, 0] = frequency**2 * (both - trigamma(shape))
+    hessian[0, 1] = hessian[1, 0] = frequency * both
+    hessian[0, 2] = hessian[2, 0] = -frequency / whole
+    hessian[1, 1] = both - trigamma(q)
+    hessian[1, 2] = hessian[2, 1] = spent / (v * whole)
+    hessian[2, 2] = (shape + q) / whole**2 - q / v**2
+    return Derivatives(value=log_likelihood(params, frequency, monetary_value), gradient=gradient, hessian=hessian)
+
+
+def start(frequency: Array, monetary_value: Array, counts: IntArray) -> Params:
+    """Shapes that suit most shops, and the scale that gives the observed mean."""
+    mean = float(counts @ monetary_value / counts.sum())
+    return Params(p=4.0, q=4.0, v=0.75 * mean)
+
+
+def diagnosis(params: Params) -> str:
+    """Say what it means that the search for a maximum ended at these parameters."""
+    p, q, _ = params
+    if q > 1e3:
+        return "q and v grow together without end: all customers have one mean spend, as far as these data show"
+    if p > 1e3:
+        return "p grows without end: each customer's purchases are all of one amount, as far as these data show"
+    return "The likelihood rises towards the border of the parameters"
+
+
+def mean_exists_above(params: Params) -> float:
+    """Frequency above which a customer's expected spend exists: p·x + q > 1. Below 0 if the population mean exists."""
+    p, q, _ = params
+    return (1 - q) / p
+
+
+def expected_spend(params: Params, frequency: Array, monetary_value: Array) -> Array:
+    """Mean amount of a future purchase given the past ones, eq. 5 of the note; at frequency 0 the population mean.
+
+    Only arithmetic, so that it also runs on the columns of a lazy frame. With frequency 0, pass any finite
+    monetary_value.
+    """
+    p, q, v = params
+    return p * (v + frequency * monetary_value) / (p * frequency + q - 1)
+
+
+def simulate(params: Params, frequency: Array, rng: np.random.Generator) -> Array:
+    """Draw the mean amount of `frequency` purchases of each customer; NaN at frequency 0."""
+    p, q, v = params
+    x = np.asarray(frequency, dtype=float)
+    scale = rng.gamma(q, 1 / v, x.shape)
+    bought = np.maximum(x, 1)
+    return np.where(x > 0, rng.gamma(p * bought) / (scale * bought), np.nan)
+
+
+GAMMA_GAMMA = SpendModel(
+    name="GAMMA_GAMMA",
+    title="Gamma-Gamma",
+    Params=Params,
+    log_likelihood=log_likelihood,
+    derivatives=derivatives,
+    start=start,
+    diagnosis=diagnosis,
+    mean_exists_above=mean_exists_above,
+    expected_spend=expected_spend,
+    simulate=simulate,
+)
+"""The model as a record, to pass to `fit_spend`."""

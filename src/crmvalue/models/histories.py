@@ -1,0 +1,135 @@
+"""The door to the models: customer histories are opened, and those that no customer can have are refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import narwhals.stable.v2 as nw
+import numpy as np
+
+from crmvalue._core.checks import MOST_LABELS, require_time_unit, rows_message
+from crmvalue._core.frames import AnyFrame, column_names, count_rows, open_frame, to_arrays
+from crmvalue._core.types import AnyArray, Array, Frame, TimeUnit
+from crmvalue.data.summary import CustomerSummary
+from crmvalue.errors import InputError
+
+PURCHASES = ("frequency", "recency", "T")
+SPEND = ("frequency", "monetary_value")
+
+Rule = tuple[str, str, str, Callable[..., Any]]
+"""Column, what is wrong, remedy, and whether a row breaks the rule: written so that arrays and columns both fit."""
+
+REPEAT = "frequency counts the repeat purchases: purchase days less the first"
+COUNT_RULES: tuple[Rule, ...] = (
+    ("frequency", "negative", f"{REPEAT}, 0 or more.", lambda frequency, *_: frequency < 0),
+    ("frequency", "not a whole number", f"{REPEAT}.", lambda frequency, *_: frequency % 1 != 0),
+)
+PURCHASE_RULES: tuple[Rule, ...] = (
+    *COUNT_RULES,
+    ("recency", "negative", "recency runs from the first to the last purchase.", lambda _, recency, T: recency < 0),
+    (
+        "recency",
+        "above T",
+        "recency (first to last purchase) and T (first purchase to the end of observation) must be in one time "
+        "unit, with no purchase after the end.",
+        lambda _, recency, T: recency > T,
+    ),
+    (
+        "recency",
+        "above 0 where frequency is 0",
+        "Without a repeat purchase the last purchase is the first: set recency to 0, or count the repeat purchases.",
+        lambda frequency, recency, _: (frequency == 0) & (recency > 0),
+    ),
+)
+
+
+def open_customers(
+    customers: CustomerSummary | Frame, columns: Sequence[str], *, argument: str = "customers"
+) -> AnyFrame:
+    """Return the frame of a summary, or the frame itself, with the columns that are needed."""
+    frame = customers.frame if isinstance(customers, CustomerSummary) else customers
+    return open_frame(frame, argument=argument, needs=columns)
+
+
+def unit_to_fit(summary: CustomerSummary | Frame, time_unit: TimeUnit | None) -> TimeUnit:
+    """Return the time unit of recency and T, from the summary or, for a plain frame, from the argument."""
+    if time_unit is not None:
+        require_time_unit(time_unit)
+    if not isinstance(summary, CustomerSummary):
+        if time_unit is None:
+            raise InputError(
+                "time_unit: missing. A plain frame does not say in what unit recency and T are: pass time_unit='day', "
+                "'week', 'month' or 'year'."
+            )
+        return time_unit
+    if time_unit not in (None, summary.time_unit):
+        raise InputError(
+            f"time_unit: got {time_unit!r}, but the summary is in {summary.time_unit}s. Leave time_unit out, or make "
+            f"the summary with time_unit={time_unit!r}."
+        )
+    return summary.time_unit
+
+
+def require_unit_of_fit(customers: CustomerSummary | Frame, time_unit: TimeUnit) -> None:
+    """Raise InputError if a summary is in another unit than the fit; a plain frame is taken to be in the fit's."""
+    if isinstance(customers, CustomerSummary) and customers.time_unit != time_unit:
+        raise InputError(
+            f"customers: the summary is in {customers.time_unit}s and the fit in {time_unit}s. Make the summary with "
+            f"time_unit={time_unit!r}, or fit the model to this one."
+        )
+
+
+def checked_purchases(frame: AnyFrame, rows: Sequence[AnyArray]) -> tuple[Array, Array, Array]:
+    """Return frequency, recency, T as floats once no row breaks a rule; `rows` are all or the distinct ones."""
+    frequency, recency, T = checked(frame, PURCHASES, PURCHASE_RULES, rows)
+    return frequency, recency, T
+
+
+def checked_counts(frame: AnyFrame, frequency: AnyArray) -> Array:
+    """Return frequency as floats once no row breaks a rule."""
+    return checked(frame, SPEND[:1], COUNT_RULES, [frequency])[0]
+
+
+def checked(frame: AnyFrame, columns: Sequence[str], rules: Sequence[Rule], rows: Sequence[AnyArray]) -> list[Array]:
+    """Return the rows as floats, or name the customers of `frame` that break the first broken rule."""
+    if not len(rows[0]):
+        raise InputError("customers: the frame has no rows. Pass at least one customer.")
+    arrays = [to_numbers(name, values) for name, values in zip(columns, rows, strict=True)]
+    for name, values in zip(columns, arrays, strict=True):
+        if not np.isfinite(values).all():
+            bad = is_missing(nw.col(name)) | (nw.col(name).cast(nw.Float64).abs() == np.inf)
+            refuse(frame, name, "missing or infinite", "Fill or drop these customers.", bad)
+    for column, problem, remedy, breaks in rules:
+        if breaks(*arrays).any():
+            refuse(frame, column, problem, remedy, breaks(*(nw.col(name).cast(nw.Float64) for name in columns)))
+    return arrays
+
+
+def to_numbers(column: str, values: AnyArray) -> Array:
+    """Return a column as floats, or say that it holds none."""
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        raise InputError(f"{column}: the column does not hold numbers. Convert it to numbers first.") from None
+
+
+def is_missing(column: nw.Expr) -> nw.Expr:
+    """Whether a number is null or NaN, in any engine."""
+    number = column.cast(nw.Float64)
+    return number.is_null() | number.is_nan()
+
+
+def refuse(frame: AnyFrame, column: str, problem: str, remedy: str, bad: nw.Expr) -> NoReturn:
+    """Raise InputError about the rows where `bad`, with the names of at most five of their customers."""
+    n = count_rows(frame)
+    if "customer_id" in column_names(frame):
+        broken = frame.filter(bad)
+        k = count_rows(broken)
+        shown = to_arrays(broken.select("customer_id").head(MOST_LABELS), ["customer_id"])["customer_id"].tolist()
+        raise InputError(rows_message(column, problem, k, n, shown, remedy, label="customer"))
+    if isinstance(frame, nw.DataFrame):
+        flags = to_arrays(frame.select(_crm_bad=bad), ["_crm_bad"])["_crm_bad"].astype(bool)
+        rows = np.flatnonzero(flags)
+        raise InputError(rows_message(column, problem, len(rows), n, rows[:MOST_LABELS].tolist(), remedy))
+    raise InputError(rows_message(column, problem, count_rows(frame.filter(bad)), n, [], remedy))

@@ -1,0 +1,65 @@
+"""A model is a record of pure functions, and what it simulates.
+
+A new model is one file that defines these functions and one line in the registry. Parameters may be floats or arrays
+of one value a customer. Functions take arrays of shape (n,), or shapes that broadcast, and return arrays of that shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from crmvalue._core.optimise import Derivatives
+from crmvalue._core.types import Array, BoolArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Histories:
+    """Simulated customers, and the truth that data never show."""
+
+    frequency: Array  # repeat purchases up to T, shape (n,)
+    recency: Array  # first to last purchase, in time units, shape (n,)
+    T: Array  # first purchase to the end of observation, in time units, shape (n,)
+    alive: BoolArray  # whether she is still a customer at T, shape (n,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class PurchaseModel:
+    """How often customers buy, and when they leave unseen."""
+
+    name: str  # its key in MODELS
+    title: str  # as the papers call it
+    Params: Callable[..., tuple[float, ...]]  # NamedTuple of the parameters, named as in the paper
+    log_likelihood: Callable[..., Array]  # (params, frequency, recency, T) -> of each customer
+    derivatives: Callable[..., Derivatives]  # (params, frequency, recency, T) -> log-likelihood by parameters, by row
+    start: Callable[..., tuple[float, ...]]  # (frequency, recency, T, counts) -> Params to begin the search with
+    diagnosis: Callable[..., str]  # (params) -> what it means that the search ended there
+    probability_alive: Callable[..., Array]  # (params, frequency, recency, T)
+    expected_purchases: Callable[..., Array]  # (params, t) -> of a new customer up to t after her first purchase
+    purchases_if_alive: Callable[..., Array]  # (params, horizon, frequency, T) -> in (T, T + horizon], if alive at T
+    conditional_expected_purchases: Callable[..., Array]  # (params, horizon, frequency, recency, T)
+    simulate: Callable[..., Histories]  # (params, T, rng)
+
+    def __repr__(self) -> str:
+        """Name of the record."""
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class SpendModel:
+    """How much customers spend a purchase."""
+
+    name: str  # its key in MODELS
+    title: str  # as the papers call it
+    Params: Callable[..., tuple[float, ...]]  # NamedTuple of the parameters, named as in the paper
+    log_likelihood: Callable[..., Array]  # (params, frequency, monetary_value) -> of each customer
+    derivatives: Callable[..., Derivatives]  # (params, frequency, monetary_value) -> by parameters, by row
+    start: Callable[..., tuple[float, ...]]  # (frequency, monetary_value, counts) -> Params to begin the search with
+    diagnosis: Callable[..., str]  # (params) -> what it means that the search ended there
+    mean_exists_above: Callable[..., float]  # (params) -> the frequency above which a customer's mean spend exists
+    expected_spend: Callable[..., Array]  # (params, frequency, monetary_value); plain arithmetic, so also on columns
+    simulate: Callable[..., Array]  # (params, frequency, rng) -> monetary_value
+
+    def __repr__(self) -> str:
+        """Name of the record."""
+        return self.name
