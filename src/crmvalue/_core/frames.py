@@ -40,22 +40,16 @@ def open_frame(frame: Frame, *, argument: str = "frame", needs: Iterable[str] = 
     else:
         try:
             opened = nw.from_native(frame)
+            names = list(frame.columns) if is_spark(opened) else column_names(opened)
         except TypeError:
             raise InputError(f"{argument}: got {type(frame).__name__}. {NOT_A_FRAME}") from None
-        kind = opened.implementation
-        if kind.is_pandas_like() or kind.is_spark_like() or kind.is_pyarrow():  # the engines that allow duplicates
-            require_unique_names(list(frame.column_names if kind.is_pyarrow() else frame.columns), argument)
+        except nw.exceptions.DuplicateError:
+            names = [str(name) for name in getattr(frame, "column_names", frame.columns)]
+        twice = ", ".join(repr(name) for name in sorted(set(names)) if names.count(name) > 1)
+        if twice:
+            raise InputError(f"{argument}: more than one column is named {twice}. Rename all but one.")
     require_columns(column_names(opened), needs, argument=argument)
     return opened
-
-
-def require_unique_names(names: Sequence[Any], argument: str) -> None:
-    """Raise InputError if two columns share a name."""
-    twice = sorted({str(name) for name in names if list(names).count(name) > 1})
-    if twice:
-        raise InputError(
-            f"{argument}: more than one column is named {', '.join(map(repr, twice))}. Rename all but one."
-        )
 
 
 def column_names(frame: AnyFrame) -> list[str]:
