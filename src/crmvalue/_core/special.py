@@ -54,7 +54,7 @@ def log_rising(z: Numbers, n: Numbers) -> Array:
     end = large + rise
     by_series = (large - 0.5) * np.log1p(rise / large) + rise * (np.log(end) - 1)
     by_series += stirling_tail(end) - stirling_tail(large)
-    return np.where(start < STIRLING_FROM, gammaln(small + rise) - gammaln(small), by_series)
+    return np.asarray(np.where(start < STIRLING_FROM, gammaln(small + rise) - gammaln(small), by_series))
 
 
 def stirling_tail(z: Array) -> Array:

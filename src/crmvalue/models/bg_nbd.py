@@ -103,7 +103,10 @@ def diagnosis(params: Params) -> str:
     if r > 1e3:
         return "r and alpha grow together without end: all customers buy at one rate, as far as these data show"
     if a + b > 1e3:
-        return "a and b grow together without end: all customers leave with one chance, as far as these data show"
+        return (
+            f"a and b grow together without end: as far as these data show, all customers leave with one chance "
+            f"({a / (a + b):.2g} after each purchase)"
+        )
     return "The likelihood rises towards the border of the parameters"
 
 

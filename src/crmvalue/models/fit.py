@@ -331,8 +331,13 @@ def log_covariance(found: Maximum) -> Array:
     return covariance
 
 
+def missing_spend() -> nw.Expr:
+    """Whether a customer has repeat purchases and no monetary_value."""
+    spend = nw.col("monetary_value").cast(nw.Float64)
+    return (nw.col("frequency") > 0) & (is_missing(spend) | (spend.abs() == np.inf))
+
+
 def refuse_missing_spend(frame: AnyFrame) -> NoReturn:
     """Raise InputError about customers with repeat purchases and no monetary_value."""
-    spend = nw.col("monetary_value")
-    bad = (nw.col("frequency") > 0) & (is_missing(spend) | (spend.cast(nw.Float64).abs() == np.inf))
-    refuse(frame, "monetary_value", "missing where frequency is above 0", "Fill or drop these customers.", bad)
+    problem = "missing or infinite where frequency is above 0"
+    refuse(frame, "monetary_value", problem, "Fill or drop these customers.", missing_spend())
