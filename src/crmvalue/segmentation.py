@@ -66,11 +66,11 @@ class RfmThresholds:
         if missing:
             raise InputError(f"record: {', '.join(map(repr, missing))} missing. Pass what to_dict returned.")
         limits = {
-            name: tuple(_unreached(name) if limit is None else float(limit) for limit in record[name])
+            name: tuple(unreached(name) if limit is None else float(limit) for limit in record[name])
             for name in MEASURES.values()
         }
         thresholds = cls(bins=record["bins"], **limits)
-        _check_thresholds(thresholds)
+        check_thresholds(thresholds)
         return thresholds
 
 
@@ -173,12 +173,12 @@ def score_rfm(summary: CustomerSummary | Frame, *, bins: int = 5) -> RfmScores:
     >>> scores.thresholds.days_since_last, scores.thresholds.total_spend
     ((30.0,), (70.0,))
     """
-    frame = _open_summary(summary)
+    frame = open_measures(summary)
     if isinstance(bins, bool) or not isinstance(bins, (int, np.integer)) or not 2 <= bins <= MOST_BINS:
         raise InputError(f"bins: got {bins!r}. Pass an integer from 2 to {MOST_BINS}.")
-    n = _check_measures(frame)
-    limits = {name: _limits(frame, name, int(bins), n) for name in MEASURES.values()}
-    return _score(frame, RfmThresholds(bins=int(bins), **limits))
+    n = check_measures(frame)
+    limits = {name: find_limits(frame, name, int(bins), n) for name in MEASURES.values()}
+    return score_by_limits(frame, RfmThresholds(bins=int(bins), **limits))
 
 
 def rescore_rfm(summary: CustomerSummary | Frame, thresholds: RfmThresholds) -> RfmScores:
@@ -209,12 +209,12 @@ def rescore_rfm(summary: CustomerSummary | Frame, thresholds: RfmThresholds) -> 
     >>> rescore_rfm(april, thresholds).frame["rfm"].tolist()
     ['122']
     """
-    frame = _open_summary(summary)
+    frame = open_measures(summary)
     if not isinstance(thresholds, RfmThresholds):
         raise InputError(f"thresholds: got {type(thresholds).__name__}. Pass the thresholds of an RfmScores.")
-    _check_thresholds(thresholds)
-    _check_measures(frame)
-    return _score(frame, thresholds)
+    check_thresholds(thresholds)
+    check_measures(frame)
+    return score_by_limits(frame, thresholds)
 
 
 SEGMENT_RULES: tuple[SegmentRule, ...] = (
@@ -261,7 +261,7 @@ def check_rules(rules: Sequence[SegmentRule], *, bins: int = 5) -> None:
     Traceback (most recent call last):
     crmvalue.errors.InputError: rules: no segment for 10 of 125 codes (111, 112, 113, 114, 115, ...). Add a rule.
     """
-    _first_match(_checked_shape(rules, bins), bins)
+    first_match(checked_rules(rules, bins), bins)
 
 
 def segment_customers(scores: RfmScores, rules: Sequence[SegmentRule] = SEGMENT_RULES) -> Segments:
@@ -300,12 +300,12 @@ def segment_customers(scores: RfmScores, rules: Sequence[SegmentRule] = SEGMENT_
     if not isinstance(scores, RfmScores):
         raise InputError(f"scores: got {type(scores).__name__}. Pass what score_rfm returned.")
     bins = scores.thresholds.bins
-    checked = _checked_shape(rules, bins)
-    first = _first_match(checked, bins)
+    checked = checked_rules(rules, bins)
+    first = first_match(checked, bins)
     names = np.array([rule.segment for rule in checked], dtype=object)[first]
     frame = open_frame(scores.frame)
     if isinstance(frame, nw.LazyFrame):  # eager engines need no join, and so keep the order of rows
-        table = nw.from_native(like({"_crm_rfm": _codes(bins), "segment": names}, frame))
+        table = nw.from_native(like({"_crm_rfm": all_codes(bins), "segment": names}, frame))
         named: AnyFrame = frame.join(table, left_on="rfm", right_on="_crm_rfm", how="left").drop(
             "_crm_rfm", strict=False
         )
@@ -353,7 +353,7 @@ def segment_profile(segments: Segments) -> SegmentProfile:
     if not isinstance(segments, Segments):
         raise InputError(f"segments: got {type(segments).__name__}. Pass what segment_customers returned.")
     frame = open_frame(segments.frame)
-    numbers = frame.select("segment", *(_number(name) for name in MEASURES.values()))
+    numbers = frame.select("segment", *(as_number(name) for name in MEASURES.values()))
     sums = numbers.group_by("segment").agg(nw.col(*MEASURES.values()).sum(), customers=nw.len())
     found = to_arrays(sums, ["segment", "customers", *MEASURES.values()])
     order = list(dict.fromkeys(rule.segment for rule in segments.rules))
@@ -376,20 +376,20 @@ def segment_profile(segments: Segments) -> SegmentProfile:
     return SegmentProfile(frame=like(table, frame), n_customers=n, total_revenue=revenue)
 
 
-def _open_summary(summary: CustomerSummary | Frame) -> AnyFrame:
+def open_measures(summary: CustomerSummary | Frame) -> AnyFrame:
     """Return the four columns that scores are made of."""
     native = summary.frame if isinstance(summary, CustomerSummary) else summary
     columns = ["customer_id", *MEASURES.values()]
     return open_frame(native, argument="summary", needs=columns).select(*columns)
 
 
-def _check_measures(frame: AnyFrame) -> int:
+def check_measures(frame: AnyFrame) -> int:
     """Return the number of customers, all of whose measures are finite."""
     schema = frame.collect_schema()
     for name in MEASURES.values():
         if not schema[name].is_numeric():
             raise InputError(f"{name}: column holds {schema[name]}, not numbers. Convert it first.")
-    bad = {name: ~_number(name).is_finite().fill_null(False) for name in MEASURES.values()}
+    bad = {name: ~as_number(name).is_finite().fill_null(False) for name in MEASURES.values()}
     counts = collect(frame.select(n=nw.len(), **{name: rows.cast(nw.Int64).sum() for name, rows in bad.items()})).rows(
         named=True
     )[0]
@@ -404,21 +404,21 @@ def _check_measures(frame: AnyFrame) -> int:
     return n
 
 
-def _number(name: str) -> nw.Expr:
+def as_number(name: str) -> nw.Expr:
     """Measure as a float."""
     return nw.col(name).cast(nw.Float64)
 
 
-def _standing(name: str) -> nw.Expr:
+def standing(name: str) -> nw.Expr:
     """Measure in the form in which more is better."""
     if name == "days_since_last":
-        return -_number(name)
-    return _number(name).round(SPEND_DECIMALS) if name == "total_spend" else _number(name)
+        return -as_number(name)
+    return as_number(name).round(SPEND_DECIMALS) if name == "total_spend" else as_number(name)
 
 
-def _limits(frame: AnyFrame, name: str, bins: int, n: int) -> tuple[float, ...]:
+def find_limits(frame: AnyFrame, name: str, bins: int, n: int) -> tuple[float, ...]:
     """Values at which scores 2, ..., bins begin; computed in the engine."""
-    values = frame.select(_crm_value=_standing(name)).group_by("_crm_value").agg(_crm_equal=nw.len())
+    values = frame.select(_crm_value=standing(name)).group_by("_crm_value").agg(_crm_equal=nw.len())
     up_to = nw.col("_crm_equal").cast(nw.Int64).cum_sum().over(order_by="_crm_value").cast(nw.Int64)
     scored = values.with_columns(_crm_up_to=up_to).with_columns(
         _crm_score=(nw.col("_crm_up_to") * 2 - nw.col("_crm_equal").cast(nw.Int64)) * bins // (2 * n) + 1
@@ -431,12 +431,12 @@ def _limits(frame: AnyFrame, name: str, bins: int, n: int) -> tuple[float, ...]:
     return tuple(-limit + 0.0 for limit in limits) if name == "days_since_last" else tuple(limits)
 
 
-def _unreached(name: str) -> float:
+def unreached(name: str) -> float:
     """Limit of a score that nobody reached."""
     return -math.inf if name == "days_since_last" else math.inf
 
 
-def _check_thresholds(thresholds: RfmThresholds) -> None:
+def check_thresholds(thresholds: RfmThresholds) -> None:
     """Raise InputError unless there is a limit for each score, in order."""
     require_option("thresholds.bins", thresholds.bins, range(2, MOST_BINS + 1))
     for name in MEASURES.values():
@@ -451,7 +451,7 @@ def _check_thresholds(thresholds: RfmThresholds) -> None:
             )
 
 
-def _score(frame: AnyFrame, thresholds: RfmThresholds) -> RfmScores:
+def score_by_limits(frame: AnyFrame, thresholds: RfmThresholds) -> RfmScores:
     """Give each customer one point, and one more for each limit that she reaches."""
     bins = thresholds.bins
     scores = {}
@@ -460,7 +460,7 @@ def _score(frame: AnyFrame, thresholds: RfmThresholds) -> RfmScores:
         points = nw.lit(1)
         for limit in getattr(thresholds, name):
             reachable = min(sign * limit, sys.float_info.max)  # not every engine has a literal for infinity
-            points = (_standing(name) >= reachable).cast(nw.Int64) + points
+            points = (standing(name) >= reachable).cast(nw.Int64) + points
         scores[score] = points
     r, f, m = (nw.col(score) for score in scores)
     scored = frame.with_columns(**scores).with_columns(rfm=(r * 100 + f * 10 + m).cast(nw.String))
@@ -472,12 +472,12 @@ def _score(frame: AnyFrame, thresholds: RfmThresholds) -> RfmScores:
     return RfmScores(frame=to_native(scored), thresholds=thresholds, bin_sizes=sizes)
 
 
-def _codes(bins: int) -> AnyArray:
+def all_codes(bins: int) -> AnyArray:
     """Return every code as text, from 111 up, shape (bins ** 3,)."""
     return np.array(["".join(code) for code in itertools.product("123456789"[:bins], repeat=3)], dtype=object)
 
 
-def _checked_shape(rules: Sequence[SegmentRule], bins: int) -> tuple[SegmentRule, ...]:
+def checked_rules(rules: Sequence[SegmentRule], bins: int) -> tuple[SegmentRule, ...]:
     """Return the rules, each of which has a name and three ranges of scores from 1 to `bins`."""
     checked = tuple(rules)
     for number, rule in enumerate(checked, start=1):
@@ -495,14 +495,14 @@ def _checked_shape(rules: Sequence[SegmentRule], bins: int) -> tuple[SegmentRule
     return checked
 
 
-def _first_match(rules: tuple[SegmentRule, ...], bins: int) -> IntArray:
+def first_match(rules: tuple[SegmentRule, ...], bins: int) -> IntArray:
     """Index of the first rule that matches each code, shape (bins ** 3,); raise if a code or a rule has no match."""
     r, f, m = np.indices((bins, bins, bins)).reshape(3, -1) + 1
     first = np.full(bins**3, -1)
     for number, rule in reversed(list(enumerate(rules))):  # backwards, so that the first match stays
         inside = (r >= rule.r[0]) & (r <= rule.r[1]) & (f >= rule.f[0]) & (f <= rule.f[1])
         first[inside & (m >= rule.m[0]) & (m <= rule.m[1])] = number
-    gaps = _codes(bins)[first < 0]
+    gaps = all_codes(bins)[first < 0]
     if gaps.size:
         named = ", ".join(gaps[:5]) + (", ..." if gaps.size > 5 else "")
         raise InputError(f"rules: no segment for {gaps.size} of {bins**3} codes ({named}). Add a rule.")

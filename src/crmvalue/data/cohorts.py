@@ -1,0 +1,184 @@
+"""Transactions become counts of purchase days and of cohorts: all that churn and retention need of the rows.
+
+Lazy frames are reduced in their own engine, eager ones through packed integers of customer and day. Days and periods
+are integers here: days since 1970-01-01, and periods as in `_core.periods`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+
+from crmvalue._core.checks import require_day
+from crmvalue._core.frames import (
+    AnyFrame,
+    customer_codes,
+    day_number,
+    distinct_rows,
+    open_frame,
+    series_to_array,
+    series_to_days,
+    to_arrays,
+)
+from crmvalue._core.periods import period_number, period_numbers
+from crmvalue._core.types import Array, Day, IntArray, Period
+from crmvalue.data.transactions import Transactions
+from crmvalue.errors import InputError
+
+NEVER = 2**40  # a day or period that never comes: later than any, and safe to add to
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PurchaseGaps:
+    """Each purchase day of a customer with the next one of hers; equal pairs may be counted together."""
+
+    day: IntArray  # day number of a purchase, shape (k,)
+    next_day: IntArray  # day number of the customer's next purchase, NEVER after her last, shape (k,)
+    count: IntArray  # times that this pair occurs, shape (k,)
+
+    @property
+    def n_customers(self) -> int:
+        """Number of customers: each has one last purchase."""
+        return int(self.count[self.next_day == NEVER].sum())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CohortTotals:
+    """Customers and revenue by period of first purchase and period of purchase; only cells in which rows lie."""
+
+    cohort: IntArray  # period number of the first purchase, shape (k,)
+    period: IntArray  # period number of the purchases, shape (k,)
+    customers: IntArray  # customers of the cohort who bought in the period, shape (k,)
+    revenue: Array  # amount less refunds, in the currency of the transactions, shape (k,)
+    refund_only_revenue: float  # amount of those who never bought, at most 0
+
+
+def last_observed_day(transactions: Transactions, observation_end: Day | None) -> np.datetime64:
+    """Return the last day that counts: the one given, or the last in the data."""
+    audit = transactions.audit
+    end = audit.last_day if observation_end is None else require_day("observation_end", observation_end)
+    if not end >= audit.first_day:
+        raise InputError(
+            f"observation_end: {end} is before the first row ({audit.first_day}). Pass a day on which there already "
+            "are customers."
+        )
+    return end
+
+
+def purchase_gaps(transactions: Transactions, end: np.datetime64) -> PurchaseGaps:
+    """Return the purchase days up to `end`, each with the next one of the same customer.
+
+    Purchases on one day are one; a day with refunds alone is no purchase day.
+    """
+    rows = open_frame(transactions.frame).select("customer_id", "date", "amount")
+    if isinstance(rows, nw.DataFrame):
+        code, day, amount = eager_arrays(rows, end)
+        gaps = gaps_of_arrays(code[amount >= 0], day[amount >= 0])
+    else:
+        bought = rows.filter(nw.col("amount") >= 0).select("customer_id", _crm_day=day_number("date"))
+        bought = bought.filter(nw.col("_crm_day") <= day_as_number(end)).unique()
+        following = nw.col("_crm_day").shift(-1).over("customer_id", order_by="_crm_day")
+        pairs = bought.with_columns(_crm_next=following).with_columns(nw.col("_crm_next").fill_null(NEVER))
+        found, counts = distinct_rows(pairs, ["_crm_day", "_crm_next"])
+        gaps = PurchaseGaps(
+            day=found["_crm_day"].astype(np.int64), next_day=found["_crm_next"].astype(np.int64), count=counts
+        )
+    require_purchases(len(gaps.day), end)
+    return gaps
+
+
+def gaps_of_arrays(code: IntArray, day: IntArray) -> PurchaseGaps:
+    """Sort one packed integer of customer and day; the next purchase is the next one, unless it is another's."""
+    lowest = int(day.min(initial=NEVER))
+    bits = int(day.max(initial=lowest) - lowest).bit_length()
+    key = np.unique(code << bits | day - lowest)
+    customer, days = key >> bits, (key & ((1 << bits) - 1)) + lowest
+    next_day = np.full(len(days), NEVER)
+    same = customer[1:] == customer[:-1]
+    next_day[:-1][same] = days[1:][same]
+    return PurchaseGaps(day=days, next_day=next_day, count=np.ones(len(days), dtype=np.int64))
+
+
+def cohort_totals(transactions: Transactions, end: np.datetime64, period: Period) -> CohortTotals:
+    """Return customers and revenue up to `end` by period of first purchase and period of purchase.
+
+    Refunds before a customer's first purchase (of something bought before the data begin) lower the revenue of her
+    first period, so that revenue adds up; those of customers who never bought are told apart.
+    """
+    rows = open_frame(transactions.frame).select("customer_id", "date", "amount")
+    if isinstance(rows, nw.DataFrame):
+        code, day, amount = eager_arrays(rows, end)
+        cells = cells_of_arrays(code, period_numbers(day, period), amount)
+    else:
+        found = to_arrays(
+            cells_in_engine(rows, end, period), ["_crm_cohort", "_crm_period", "_crm_bought", "_crm_amount"]
+        )
+        order = np.lexsort([found["_crm_period"], found["_crm_cohort"]])
+        cells = [values[order] for values in found.values()]
+    cohort, period_of, customers, revenue = cells
+    known = cohort < NEVER
+    require_purchases(int(known.sum()), end)
+    return CohortTotals(
+        cohort=cohort[known].astype(np.int64),
+        period=period_of[known].astype(np.int64),
+        customers=customers[known].astype(np.int64),
+        revenue=revenue[known].astype(float),
+        refund_only_revenue=float(revenue[~known].sum()),
+    )
+
+
+def cells_in_engine(rows: AnyFrame, end: np.datetime64, period: Period) -> AnyFrame:
+    """Describe the cohort cells to a lazy engine; the cohort of those who never bought is NEVER."""
+    number, cohort, bought = nw.col("_crm_period"), nw.col("_crm_cohort"), nw.col("_crm_bought")
+    rows = rows.filter(day_number("date") <= day_as_number(end)).select(
+        "customer_id",
+        _crm_period=period_number("date", period),
+        _crm_amount=nw.col("amount"),
+        _crm_bought=(nw.col("amount") >= 0).cast(nw.Int64),
+    )
+    cells = rows.group_by("customer_id", "_crm_period").agg(nw.col("_crm_amount").sum(), bought.max())
+    cells = cells.with_columns(_crm_first=nw.when(bought == 1).then(number).otherwise(nw.lit(NEVER)))
+    cells = cells.with_columns(_crm_cohort=nw.col("_crm_first").min().over("customer_id"))
+    cells = cells.with_columns(_crm_period=nw.when(number < cohort).then(cohort).otherwise(number))
+    return cells.group_by("_crm_cohort", "_crm_period").agg(nw.col("_crm_amount").sum(), bought.sum())
+
+
+def cells_of_arrays(code: IntArray, period: IntArray, amount: Array) -> list[Any]:
+    """Cohort, period, customers and revenue of each cell; the cohort of those who never bought is NEVER."""
+    lowest = int(period.min(initial=NEVER))
+    span = int(period.max(initial=lowest)) - lowest + 1
+    since = period - lowest
+    bought = amount >= 0
+    first = np.full(int(code.max(initial=-1)) + 1, span)  # `span` stands for never
+    np.minimum.at(first, code[bought], since[bought])
+    cell = first[code] * (span + 1) + np.maximum(since, first[code])
+    revenue = np.bincount(cell, weights=amount, minlength=(span + 1) ** 2)
+    filled = np.bincount(cell, minlength=(span + 1) ** 2) > 0
+    visit = np.unique(code[bought] * span + since[bought])
+    customers = np.bincount(first[visit // span] * (span + 1) + visit % span, minlength=(span + 1) ** 2)
+    cohort, at = np.divmod(np.flatnonzero(filled), span + 1)
+    cohort, at = (np.where(number < span, number + lowest, NEVER) for number in (cohort, at))
+    return [cohort, at, customers[filled], revenue[filled]]
+
+
+def eager_arrays(rows: nw.DataFrame[Any], end: np.datetime64) -> tuple[IntArray, IntArray, Array]:
+    """Return customer codes, day numbers and amounts of the rows up to `end`."""
+    code, _ = customer_codes(rows.get_column("customer_id"))
+    day = series_to_days(rows.get_column("date"))
+    amount = series_to_array(rows.get_column("amount"))
+    counts = day <= day_as_number(end)
+    return (code, day, amount) if counts.all() else (code[counts], day[counts], amount[counts])
+
+
+def day_as_number(day: np.datetime64) -> int:
+    """Days since 1970-01-01."""
+    return int(day.astype("datetime64[D]").astype(np.int64))
+
+
+def require_purchases(n: int, end: np.datetime64) -> None:
+    """Raise InputError if nobody has bought."""
+    if n == 0:
+        raise InputError(f"observation_end: nobody has bought by {end}; there are refunds alone. Pass a later day.")
