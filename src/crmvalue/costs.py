@@ -314,7 +314,8 @@ def group_rows(keys: dict[str, AnyArray], n: int) -> tuple[dict[str, AnyArray], 
         place = np.empty(len(rank), dtype=np.int64)
         place[rank] = np.arange(len(rank))
         codes.append(place[code])
-        groups[name] = np.asarray(distinct)[rank]
+        ordered = np.asarray(distinct)[rank]
+        groups[name] = np.where(pd.isna(ordered), None, ordered) if ordered.dtype.kind == "O" else ordered
     if not codes:
         return {}, group
     rows, group = np.unique(np.stack(codes), axis=1, return_inverse=True)
