@@ -287,7 +287,8 @@ def customer_value(
     value = margin · expected_spend · Σ_k (1 + d)^−t_k · [E(t_k) − E(t_k−1)], where E(t) is the expected number of
     purchases up to t, the t_k are 1, 2, ... time units up to the horizon, and d is the rate per time unit that
     compounds to `discount_rate` over 365.25 days. Purchases are thus paid at the end of the unit in which they fall.
-    The model takes spend not to depend on how often a customer buys. A monetary_value of 0 or below is taken as 0 and counted.
+    The model takes spend not to depend on how often a customer buys. A monetary_value of 0 or below is taken as 0, and
+    counted.
 
     References
     ----------

@@ -22,6 +22,7 @@ __all__ = [
     "log_beta",
     "log_rising",
     "normal_quantile",
+    "of_count",
     "purchases_until_dropout",
     "trigamma",
     "trigamma_rise",
@@ -91,6 +92,13 @@ def is_shared(z: Numbers, n: Numbers) -> bool:
     """Whether one parameter meets so many counts that a table of all counts is cheaper."""
     counts = np.asarray(n)
     return np.ndim(z) == 0 and counts.size > 16 and bool(counts.max() < 4 * counts.size + 10_000)
+
+
+def of_count(function: Callable[..., Array], n: Array, *params: Numbers) -> Array:
+    """Values of `function(n, *params)`, computed once for each count if the customers share the parameters."""
+    if all(is_shared(param, n) for param in params):
+        return by_count(lambda counts: function(np.maximum(counts, min(1.0, n.min())), *params), n)
+    return function(n, *params)
 
 
 def by_count(function: Callable[[Array], Array], n: Numbers) -> Array:

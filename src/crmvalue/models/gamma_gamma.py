@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from crmvalue._core.optimise import Derivatives
-from crmvalue._core.special import digamma, log_beta, trigamma
+from crmvalue._core.special import digamma, log_beta, of_count, trigamma
 from crmvalue._core.types import Array, IntArray
 from crmvalue.models.model import SpendModel
 
@@ -33,24 +33,32 @@ def log_likelihood(params: Params, frequency: Array, monetary_value: Array) -> A
     p, q, v = params
     shape, spent = p * frequency, frequency * monetary_value
     mixed = q * np.log1p(spent / v) + shape * np.log1p(v / spent)
-    return -np.log(monetary_value) - log_beta(q, shape) - mixed
+    return -np.log(monetary_value) - of_count(log_beta_of_count, frequency, p, q) - mixed
+
+
+def log_beta_of_count(frequency: Array, p: float, q: float) -> Array:
+    """Logarithm of B(q, p·x)."""
+    return log_beta(q, p * frequency)
 
 
 def derivatives(params: Params, frequency: Array, monetary_value: Array) -> Derivatives:
     """Log-likelihood of each customer with its first and second derivatives in p, q, v."""
     p, q, v = params
     shape, spent = p * frequency, frequency * monetary_value
-    both, whole = digamma(shape + q), v + spent
+    whole = v + spent
+    both = of_count(lambda x, p, q: digamma(p * x + q), frequency, p, q)
+    own = of_count(lambda x, p: digamma(p * x), frequency, p)
     gradient = np.stack(
         [
-            frequency * (both - digamma(shape) - np.log1p(v / spent)),
+            frequency * (both - own - np.log1p(v / spent)),
             both - digamma(q) - np.log1p(spent / v),
             q / v - (shape + q) / whole,
         ]
     )
-    both = trigamma(shape + q)
+    both = of_count(lambda x, p, q: trigamma(p * x + q), frequency, p, q)
+    own = of_count(lambda x, p: trigamma(p * x), frequency, p)
     hessian = np.empty((3, *gradient.shape))
-    hessian[0, 0] = frequency**2 * (both - trigamma(shape))
+    hessian[0, 0] = frequency**2 * (both - own)
     hessian[0, 1] = hessian[1, 0] = frequency * both
     hessian[0, 2] = hessian[2, 0] = -frequency / whole
     hessian[1, 1] = both - trigamma(q)
