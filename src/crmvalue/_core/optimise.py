@@ -51,7 +51,7 @@ def maximise(evaluate: Callable[[Array], Derivatives], start: Array, *, describe
         move = axes @ restricted_step(curvature, slope, radius)
         gain = float(here.gradient @ move + 0.5 * move @ here.hessian @ move)
         there = evaluate(point + move)
-        rounding = 1e-13 * abs(float(here.value))
+        rounding = 1e-13 * abs(float(here.value)) + np.finfo(float).tiny
         ratio = (float(there.value - here.value) + rounding) / (gain + rounding)
         if is_finite(there) and ratio > 1e-4:
             point, here = point + move, there
