@@ -1,0 +1,166 @@
+"""Every model in the registry obeys the same laws; a new one comes under them by its line in the registry."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crmvalue.models import MODELS
+from crmvalue.models.fit import weighted_sum
+from crmvalue.models.model import PurchaseModel, SpendModel
+
+PURCHASE_MODELS = [model for model in MODELS.values() if isinstance(model, PurchaseModel)]
+SPEND_MODELS = [model for model in MODELS.values() if isinstance(model, SpendModel)]
+ALL_MODELS = [*PURCHASE_MODELS, *SPEND_MODELS]
+
+positive = st.floats(0.05, 50)
+
+
+def data_for(model, n=400, seed=11):
+    """Simulate data for the log-likelihood, and the parameters that they are drawn from."""
+    rng = np.random.default_rng(seed)
+    if isinstance(model, PurchaseModel):
+        params = model.Params(*(0.8, 6.0, 0.9, 2.5, 2.0)[: len(model.Params._fields)])
+        made = model.simulate(params, rng.uniform(1, 60, n), rng)
+        return params, (made.frequency, made.recency, made.T)
+    params = model.Params(*(6.0, 4.0, 15.0)[: len(model.Params._fields)])
+    frequency = rng.integers(1, 9, n).astype(float)
+    return params, (frequency, model.simulate(params, frequency, rng))
+
+
+@st.composite
+def histories(draw):
+    """Draw a customer history that is possible."""
+    T = draw(st.floats(0.01, 5_000))
+    frequency = draw(st.integers(0, 5_000))
+    recency = T * draw(st.floats(0, 1)) if frequency else 0.0
+    return np.array([float(frequency)]), np.array([recency]), np.array([T])
+
+
+@st.composite
+def purchase_cases(draw):
+    """Draw a model, parameters and a history."""
+    model = draw(st.sampled_from(PURCHASE_MODELS))
+    return model, model.Params(*(draw(positive) for _ in model.Params._fields)), draw(histories())
+
+
+def test_the_registry_names_models_by_their_own_names():
+    assert all(model.name == name and repr(model) == name for name, model in MODELS.items())
+
+
+@settings(max_examples=150, deadline=None)
+@given(case=purchase_cases(), horizon=st.floats(0.01, 5_000))
+def test_predictions_are_finite_and_in_their_ranges(case, horizon):
+    model, params, (frequency, recency, T) = case
+    alive = model.probability_alive(params, frequency, recency, T)
+    expected = model.conditional_expected_purchases(params, horizon, frequency, recency, T)
+    assert np.isfinite(model.log_likelihood(params, frequency, recency, T)).all()
+    assert 0 <= alive[0] <= 1
+    assert np.isfinite(expected).all()
+    assert expected[0] >= 0
+    # nobody buys more than a customer who never leaves
+    assert expected[0] <= (params[0] + frequency[0]) * horizon / (params[1] + T[0]) * (1 + 1e-9)
+
+
+@settings(max_examples=100, deadline=None)
+@given(case=purchase_cases(), silence=st.floats(0, 1_000))
+def test_the_chance_to_be_alive_falls_with_silence(case, silence):
+    model, params, (frequency, recency, T) = case
+    later = model.probability_alive(params, frequency, recency, T + silence)
+    assert later[0] <= model.probability_alive(params, frequency, recency, T)[0] + 1e-12
+
+
+@settings(max_examples=100, deadline=None)
+@given(case=purchase_cases(), horizon=st.floats(0.01, 1_000), more=st.floats(1, 5))
+def test_expected_purchases_rise_with_the_horizon(case, horizon, more):
+    model, params, history = case
+    less = model.conditional_expected_purchases(params, horizon, *history)
+    assert model.conditional_expected_purchases(params, horizon * more, *history)[0] >= less[0] * (1 - 1e-10)
+    assert model.expected_purchases(params, horizon * more) >= model.expected_purchases(params, horizon) * (1 - 1e-10)
+
+
+@settings(max_examples=60, deadline=None)
+@given(case=purchase_cases(), unit=st.floats(0.05, 30), horizon=st.floats(0.1, 300))
+def test_the_time_unit_does_not_change_predictions(case, unit, horizon):
+    model, params, (frequency, recency, T) = case
+    # alpha is the one parameter that is a time in the models with names as below
+    times = {name: value * unit for name, value in params._asdict().items() if name in ("alpha", "beta")}
+    scaled = params._replace(**times)
+    history, in_unit = (frequency, recency, T), (frequency, unit * recency, unit * T)
+    expected = model.conditional_expected_purchases(params, horizon, *history)
+    assert model.conditional_expected_purchases(scaled, unit * horizon, *in_unit) == pytest.approx(expected, rel=1e-9)
+    shift = model.log_likelihood(params, *history) - frequency * np.log(unit)  # a density of `frequency` times
+    assert model.log_likelihood(scaled, *in_unit) == pytest.approx(shift, rel=1e-10, abs=1e-9)
+
+
+@pytest.mark.parametrize("model", PURCHASE_MODELS, ids=repr)
+def test_simulated_customers_buy_as_the_formulas_say(model):
+    params, _ = data_for(model)
+    rng = np.random.default_rng(5)
+    n, T, horizon = 400_000, 20.0, 15.0
+    long = model.simulate(params, np.full(n, T), rng)
+    assert long.frequency.mean() == pytest.approx(float(model.expected_purchases(params, T)), rel=0.01)  # 4 sigma
+    assert ((long.recency > 0) == (long.frequency > 0)).all()
+    assert (long.recency <= T).all()
+    said = model.probability_alive(params, long.frequency, long.recency, long.T)
+    assert said.mean() == pytest.approx(long.alive.mean(), abs=0.004)
+    for low, high in [(0.0, 0.3), (0.3, 0.6), (0.6, 0.9)]:  # calibrated for each group, not only on average
+        group = (said >= low) & (said < high)
+        assert said[group].mean() == pytest.approx(long.alive[group].mean(), abs=0.01)
+    expected = model.conditional_expected_purchases(params, horizon, long.frequency, long.recency, long.T).mean()
+    growth = model.expected_purchases(params, T + horizon) - model.expected_purchases(params, T)
+    assert expected == pytest.approx(float(growth), rel=0.01)  # law of total expectation
+
+
+@pytest.mark.parametrize("model", SPEND_MODELS, ids=repr)
+def test_simulated_spend_has_the_mean_of_the_formula(model):
+    params, _ = data_for(model)
+    rng = np.random.default_rng(6)
+    frequency = rng.integers(1, 5, 400_000).astype(float)
+    spend = model.simulate(params, frequency, rng)
+    assert spend.mean() == pytest.approx(float(model.expected_spend(params, 0.0, 0.0)), rel=0.01)
+    # what is expected of the future has the same mean as the past
+    assert model.expected_spend(params, frequency, spend).mean() == pytest.approx(spend.mean(), rel=0.01)
+    assert np.isnan(model.simulate(params, np.zeros(2), rng)).all()
+
+
+@pytest.mark.parametrize("model", ALL_MODELS, ids=repr)
+def test_derivatives_agree_with_differences_of_the_log_likelihood(model):
+    params, data = data_for(model, n=60)
+    found = model.derivatives(params, *data)
+    assert found.value == pytest.approx(model.log_likelihood(params, *data), rel=1e-14)
+    for j, value in enumerate(params):
+        step = 1e-4 * value
+        points = [model.Params(*(v + k * step * (i == j) for i, v in enumerate(params))) for k in (-2, -1, 1, 2)]
+        weights = np.array([1, -8, 8, -1]) / (12 * step)  # the five-point rule: its error is of order step⁴
+        slope = sum(w * model.log_likelihood(p, *data) for w, p in zip(weights, points, strict=True))
+        assert found.gradient[j] == pytest.approx(slope, rel=1e-6, abs=1e-8)
+        bend = sum(w * model.derivatives(p, *data).gradient for w, p in zip(weights, points, strict=True))
+        assert found.hessian[j] == pytest.approx(bend, rel=1e-6, abs=1e-8)
+
+
+@pytest.mark.parametrize("model", ALL_MODELS, ids=repr)
+def test_counts_weigh_as_repeated_rows(model):
+    params, data = data_for(model, n=50)
+    counts = np.random.default_rng(3).integers(1, 6, 50)
+    once = weighted_sum(model, np.array(params), data, counts)
+    repeated = tuple(np.repeat(column, counts) for column in data)
+    again = weighted_sum(model, np.array(params), repeated, np.ones(counts.sum(), dtype=np.int64))
+    assert once.value == pytest.approx(again.value, rel=1e-13)
+    assert once.gradient == pytest.approx(again.gradient, rel=1e-11, abs=1e-9)
+    assert once.hessian == pytest.approx(again.hessian, rel=1e-11, abs=1e-9)
+
+
+@pytest.mark.parametrize("model", ALL_MODELS, ids=repr)
+def test_parameters_may_differ_between_customers(model):
+    params, data = data_for(model, n=40)
+    other = model.Params(*(1.3 * value for value in params))
+    first = np.arange(40) % 2 == 0
+    mixed = model.Params(*(np.where(first, x, y) for x, y in zip(params, other, strict=True)))
+    wanted = np.where(first, model.log_likelihood(params, *data), model.log_likelihood(other, *data))
+    assert model.log_likelihood(mixed, *data) == pytest.approx(wanted, rel=1e-12)
+    one, two, both = (model.derivatives(p, *data) for p in (params, other, mixed))
+    assert both.gradient == pytest.approx(np.where(first, one.gradient, two.gradient), rel=1e-9, abs=1e-11)
+    assert both.hessian == pytest.approx(np.where(first, one.hessian, two.hessian), rel=1e-9, abs=1e-11)
