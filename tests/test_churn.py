@@ -134,6 +134,15 @@ def test_churn_divides_by_those_present_at_the_start_not_by_those_who_joined():
     assert table["churn_rate"].tolist()[1:] == [0.06, 25 / 1440]
 
 
+def test_a_period_in_which_nobody_can_be_lost_yet_has_no_rate():
+    rows = rows_of(("ann", "2024-01-10", 1.0), ("bob", "2024-02-20", 1.0))
+    table = churn_rates(rows, inactive_after=80, observation_end="2024-04-30").frame  # ann is lost on 30 March
+    assert table["active_at_start"].tolist() == [0, 1, 2, 1]
+    assert table["lost"].tolist() == [0.0, 0.0, 1.0, 0.0]
+    assert table["churn_rate"].isna().tolist() == [True, True, False, False]
+    assert table["upper"].isna().tolist() == [True, True, False, False]
+
+
 def test_a_period_that_has_not_ended_is_missing_and_not_0():
     rows = rows_of(("ann", "2024-01-10", 1.0), ("bob", "2024-03-20", 1.0))
     table = churn_rates(rows, inactive_after=31, observation_end="2024-03-30").frame

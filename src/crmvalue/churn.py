@@ -34,7 +34,7 @@ class ChurnRates:
     Columns of `frame`: period (first day); period_end (last day); active_at_start (customers); lost (of these,
     within the period); churn_rate (lost / active_at_start); lower and upper (exact 95 % interval of the rate). Lost,
     rate and interval are missing for a period that had not ended by `observation_end`; rate and interval are missing
-    when nobody was active at the start.
+    when nobody was at risk: active at the start, and long enough after the first purchase in the data to be lost.
     """
 
     frame: Frame
@@ -114,8 +114,8 @@ def churn_rates(
     Those lost are among those active at the start, since :math:`m` is at least :math:`e - s`; those who first bought
     within the period are in neither number. So each departure counts in exactly one period. A period is judged when
     all of it was observed. The interval is that of Clopper and Pearson; it takes customers to leave independently.
-    Customers who last bought before the data begin are not seen: rates of the first `inactive_after` days stand on
-    few customers.
+    Customers who last bought before the data begin are not seen. So nobody can be lost in the first `inactive_after`
+    days: a rate of 0 there would say nothing, and is missing. Rates soon after stand on those seen till then.
 
     References
     ----------
@@ -147,9 +147,10 @@ def churn_rates(
     days = starts.astype(np.int64)
     active, lost = active_and_lost(gaps, days, silence)
     judged = days[1:] <= day_as_number(end) + 1  # the last day of the period was observed
-    lower, upper = binomial_interval(lost, active)
-    with np.errstate(invalid="ignore"):  # nobody at risk: 0 / 0 is missing
-        results = {"lost": lost.astype(float), "churn_rate": lost / active, "lower": lower, "upper": upper}
+    possible = days[1:] > gaps.day.min() + silence  # long enough after the data begin for somebody to be lost
+    lower, upper = binomial_interval(lost, np.where(possible, active, 0))
+    at_risk = np.where(possible & (active > 0), active, np.nan)
+    results = {"lost": lost.astype(float), "churn_rate": lost / at_risk, "lower": lower, "upper": upper}
     table = {
         "period": starts[:-1],
         "period_end": starts[1:] - 1,
@@ -275,19 +276,17 @@ def checked_silence(inactive_after: int, period: Period) -> int:
 
 def active_and_lost(gaps: PurchaseGaps, starts: IntArray, silence: int) -> tuple[IntArray, IntArray]:
     """Count those active at the start of each period and those lost within it; `starts` ends with the last end."""
-    n = len(starts) - 1
+    n, last_end, earliest = len(starts) - 1, starts[-1], gaps.day.min()
+    begun = np.searchsorted(starts, np.arange(earliest, last_end + 1), side="right")  # periods begun, by day
     lost_on = gaps.day + silence
     # A purchase keeps its customer active at the starts after it, up to her next purchase or the end of her silence.
-    begin = np.searchsorted(starts, gaps.day, side="right")
-    stop = np.searchsorted(starts, np.minimum(lost_on, gaps.next_day), side="right")
-    change = np.zeros(n + 2, dtype=np.int64)
-    np.add.at(change, begin, gaps.count)
-    np.subtract.at(change, stop, gaps.count)
-    active = np.cumsum(change)[:n]
-    gone = (gaps.next_day > lost_on) & (lost_on < starts[-1])
-    lost = np.zeros(n, dtype=np.int64)
-    np.add.at(lost, np.searchsorted(starts, lost_on[gone], side="right") - 1, gaps.count[gone])
-    return active, lost
+    until = np.minimum(np.minimum(lost_on, gaps.next_day), last_end)
+    enter = np.bincount(begun[gaps.day - earliest], gaps.count, minlength=n + 2)
+    leave = np.bincount(begun[until - earliest], gaps.count, minlength=n + 2)
+    gone = (gaps.next_day > lost_on) & (lost_on < last_end)
+    lost = np.bincount(begun[lost_on[gone] - earliest] - 1, gaps.count[gone], minlength=n)
+    active = np.cumsum(enter - leave)[:n]
+    return active.astype(np.int64), lost.astype(np.int64)  # bincount adds in floats, exact up to 2 ** 53
 
 
 def binomial_interval(successes: IntArray, trials: IntArray) -> tuple[Array, Array]:
