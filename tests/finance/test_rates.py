@@ -3,7 +3,7 @@
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmvalue.errors import InputError
@@ -13,6 +13,7 @@ PERIODS_IN_A_YEAR = {"day": 365.25, "week": 365.25 / 7, "month": 12, "year": 1}
 
 
 @pytest.mark.parametrize("unit", PERIODS_IN_A_YEAR)
+@settings(deadline=None)  # a busy machine is no failure
 @given(annual=st.floats(-0.99, 10))
 def test_a_periodic_rate_compounds_to_the_annual_rate(unit, annual):
     with mpmath.workdps(40):
