@@ -315,7 +315,9 @@ def group_rows(keys: dict[str, AnyArray], n: int) -> tuple[dict[str, AnyArray], 
         place[rank] = np.arange(len(rank))
         codes.append(place[code])
         ordered = np.asarray(distinct)[rank]
-        groups[name] = np.where(pd.isna(ordered), None, ordered) if ordered.dtype.kind == "O" else ordered
+        if ordered.dtype.kind == "O":
+            ordered[np.asarray(pd.isna(ordered))] = None  # pandas made it NaN, which a column of text cannot hold
+        groups[name] = ordered
     if not codes:
         return {}, group
     rows, group = np.unique(np.stack(codes), axis=1, return_inverse=True)
