@@ -11,6 +11,7 @@ from crmvalue.models.model import PurchaseModel
 FEW_PERIODS = 24  # up to here, every period is evaluated
 NODES = (24, 40, 64)  # evaluations over the horizon that are tried instead
 CHECKED_ROWS = 32  # histories on which a number of nodes must prove itself
+VALUES_AT_ONCE = 32_768  # bounds the memory
 INTERPOLATION_ERROR = 1e-11  # allowed there, relative
 
 
@@ -60,10 +61,12 @@ def discounted_purchases(
 def weighted_totals(
     model: PurchaseModel, params: tuple[float, ...], times: Array, weights: Array, frequency: Array, T: Array
 ) -> Array:
-    """Weighted sum of the purchases expected up to each time, one time after the other to bound the memory."""
+    """Weighted sum of the purchases expected up to each time, a bounded number of values at once."""
     total = np.zeros(len(T))
-    for time, weight in zip(times, weights, strict=True):
-        total += weight * model.purchases_if_alive(params, time, frequency, T)
+    at_once = max(1, VALUES_AT_ONCE // len(T))
+    for begin in range(0, len(times), at_once):
+        part = slice(begin, begin + at_once)
+        total += weights[part] @ model.purchases_if_alive(params, times[part, None], frequency, T)
     return total
 
 

@@ -23,7 +23,7 @@ Rule = tuple[str, str, str, Callable[..., Any]]
 REPEAT = "frequency counts the repeat purchases: purchase days less the first"
 COUNT_RULES: tuple[Rule, ...] = (
     ("frequency", "negative", f"{REPEAT}, 0 or more.", lambda frequency, *_: frequency < 0),
-    ("frequency", "not a whole number", f"{REPEAT}.", lambda frequency, *_: frequency % 1 != 0),
+    ("frequency", "not a whole number", f"{REPEAT}.", lambda frequency, *_: frequency // 1 != frequency),
 )
 PURCHASE_RULES: tuple[Rule, ...] = (
     *COUNT_RULES,
