@@ -19,7 +19,7 @@ from crmvalue._core.types import AnyArray, Array, BoolArray, Frame, IntArray, Pe
 from crmvalue.errors import InputError
 from crmvalue.finance.dated_amounts import require_dated_amounts
 from crmvalue.finance.exact_sums import exact_sum, exact_sums
-from crmvalue.finance.periods import PERIODS, first_days, period_numbers
+from crmvalue._core.periods import PERIODS, first_days, period_numbers
 
 COST_CATEGORIES = ("staff", "it", "marketing", "service", "data", "process", "time", "opportunity")
 COST_STAGES = ("acquisition", "retention", "expansion", "loss")

@@ -17,7 +17,7 @@ from crmvalue.finance.cash_flow import payback_years
 from crmvalue.finance.daily_flow import daily_flow, discounted_sum, flow_by_period
 from crmvalue.finance.dated_amounts import read_dated_amounts
 from crmvalue.finance.exact_sums import exact_sum
-from crmvalue.finance.periods import PERIODS
+from crmvalue._core.periods import PERIODS
 
 if TYPE_CHECKING:
     import pandas as pd

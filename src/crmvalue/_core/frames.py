@@ -28,6 +28,7 @@ AnyFrame: TypeAlias = nw.DataFrame[Any] | nw.LazyFrame[Any]
 
 ISO_DATE = r"^\d{4}[-/]\d{2}[-/]\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?$"
 ISO_DATE_WITH_OFFSET = r"^\d{4}[-/]\d{2}[-/]\d{2}[T ].*(?:Z|[+-]\d{2}:?\d{2})$"
+EPOCH = dt.date(1970, 1, 1).toordinal()
 NOT_A_FRAME = (
     "Pass a pandas, Polars or PyArrow table, a Polars lazy frame, a DuckDB relation, an Ibis table or a PySpark frame."
 )
@@ -153,22 +154,16 @@ def series_to_days(series: nw.Series[Any]) -> IntArray:
 
 
 def day_number(column: str) -> nw.Expr:
-    """Day number (1970-01-01 is 0) of a date column, by integer arithmetic that every engine has."""
-    year, month, day = (getattr(nw.col(column).dt, part)().cast(nw.Int64) for part in ("year", "month", "day"))
-    return civil_day_number(year, month, day)
+    """Day number (1970-01-01 is 0) of a date column, by arithmetic that every engine has."""
+    past = nw.col(column).dt.year().cast(nw.Int64) - 1
+    leap_days = (past / 4).floor() - (past / 100).floor() + (past / 400).floor()
+    in_year = nw.col(column).dt.ordinal_day().cast(nw.Int64)
+    return past * 365 + leap_days.cast(nw.Int64) + in_year - EPOCH
 
 
 def value_at_first(column: str, order_by: str) -> nw.Expr:
     """Aggregate: the value of `column` where `order_by` is lowest. Not on Spark."""
     return narwhals.col(column).first(order_by=order_by)  # type: ignore[return-value]  # not yet in the stable API
-
-
-def civil_day_number(year: nw.Expr, month: nw.Expr, day: nw.Expr) -> nw.Expr:
-    """Day number of a Gregorian date: years begin in March, so that a leap day is the last of its year."""
-    shifted_year = year - (month <= 2).cast(nw.Int64)
-    shifted_month = month - 3 + (month <= 2).cast(nw.Int64) * 12
-    in_year = (shifted_month * 153 + 2) // 5 + day - 1
-    return shifted_year * 365 + shifted_year // 4 - shifted_year // 100 + shifted_year // 400 + in_year - 719_468
 
 
 def read_dates(frame: AnyFrame, column: str, *, argument: str = "date") -> tuple[AnyFrame, str | None]:

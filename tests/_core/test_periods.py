@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crmvalue.finance.periods import first_days, period_numbers
+from crmvalue._core.periods import first_days, period_numbers
 
 
 def first_day(day: dt.date, period: str) -> dt.date:
