@@ -15,7 +15,8 @@ from crmvalue._core.types import AnyArray, Array, Frame, TimeUnit
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.data.transactions import Transactions
 from crmvalue.errors import InputError
-from crmvalue.models.discounting import discounted_purchases, distinct_pairs, rate_per_unit
+from crmvalue.models.discounting import discounted_purchases, rate_per_unit
+from crmvalue.models.distinct import distinct_pairs
 from crmvalue.models.fit import PurchaseFit, SpendFit, missing_spend, refuse_missing_spend
 from crmvalue.models.histories import (
     COUNT_RULES,

@@ -1,4 +1,4 @@
-"""Discounted purchases against the plain sum, and the pairs that they are computed on."""
+"""Discounted purchases against the plain sum, and the time that they count in."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from crmvalue.models.bg_nbd import BG_NBD
-from crmvalue.models.discounting import discounted_purchases, distinct_pairs, period_ends, rate_per_unit
+from crmvalue.models.discounting import discounted_purchases, period_ends, rate_per_unit
 
 PARAMS = BG_NBD.Params(r=0.243, alpha=30.9, a=0.793, b=2.426)  # CDNOW, in days
 
@@ -41,19 +41,3 @@ def test_an_annual_rate_compounds_to_itself():
     assert (1 + rate_per_unit(0.1, "month")) ** 12 == pytest.approx(1.1, rel=1e-14)
     assert (1 + rate_per_unit(0.1, "day")) ** 365.25 == pytest.approx(1.1, rel=1e-12)
     assert rate_per_unit(0.1, "year") == pytest.approx(0.1, rel=1e-14)
-
-
-@pytest.mark.parametrize("unit", [1.0, 7.0, 30.4375])
-def test_pairs_give_each_row_its_own_values_back(unit):
-    rng = np.random.default_rng(1)
-    frequency, T = rng.integers(0, 9, 500).astype(float), rng.integers(0, 90, 500) / unit
-    counts, times, place = distinct_pairs(frequency, T)
-    assert counts[place].tolist() == frequency.tolist()
-    assert times[place].tolist() == T.tolist()
-    assert len(counts) == len(set(zip(frequency, T, strict=True)))
-
-
-def test_pairs_of_huge_counts_need_no_huge_table():
-    counts, times, place = distinct_pairs(np.array([1e12, 0.0]), np.array([3.0, 1e15]))
-    assert counts[place].tolist() == [1e12, 0.0]
-    assert times[place].tolist() == [3.0, 1e15]

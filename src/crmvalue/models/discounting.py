@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.polynomial.chebyshev import chebvander
 
-from crmvalue._core.types import DAYS_PER_UNIT, AnyArray, Array, IntArray, TimeUnit
+from crmvalue._core.types import DAYS_PER_UNIT, Array, IntArray, TimeUnit
 from crmvalue.models.model import PurchaseModel
 
 FEW_PERIODS = 24  # up to here, every period is evaluated
@@ -88,24 +88,3 @@ def extreme_rows(frequency: Array, T: Array) -> IntArray:
     orders = [np.argsort(key, kind="stable") for key in (T, frequency, frequency / (T + 1e-9 * T.max() + 1e-300))]
     spread = np.linspace(0, len(T) - 1, few).astype(np.intp)
     return np.unique(np.concatenate([spread, *(order[:few] for order in orders), *(order[-few:] for order in orders)]))
-
-
-def distinct_pairs(frequency: Array, T: Array) -> tuple[Array, Array, IntArray]:
-    """Return the distinct pairs of frequency and T, and for each row the place of its pair."""
-    times, time_code = codes(T)
-    counts, count_code = codes(frequency)
-    pairs, pair_code = codes(time_code * len(counts) + count_code)
-    pairs = pairs.astype(np.int64)
-    return counts[pairs % len(counts)], times[pairs // len(counts)], pair_code
-
-
-def codes(values: AnyArray) -> tuple[Array, IntArray]:
-    """Return the distinct values and each row's place among them; without a sort where they are small whole numbers."""
-    whole = values.astype(np.int64)
-    if not (whole == values).all() or whole.max() > 8 * len(values) + 1_000:
-        distinct, place = np.unique(values, return_inverse=True)
-        return distinct, place
-    there = np.zeros(int(whole.max()) + 1, dtype=bool)
-    there[whole] = True
-    distinct = np.flatnonzero(there).astype(float)
-    return distinct, (np.cumsum(there) - 1)[whole]

@@ -5,6 +5,7 @@ Customers with the same history count as one row with a weight, counted in the e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
@@ -12,13 +13,14 @@ import narwhals.stable.v2 as nw
 import numpy as np
 
 from crmvalue._core.checks import require_number
-from crmvalue._core.frames import AnyFrame, distinct_rows
+from crmvalue._core.frames import AnyFrame
 from crmvalue._core.optimise import Derivatives, Maximum, maximise
 from crmvalue._core.special import normal_quantile
 from crmvalue._core.types import Array, Frame, IntArray, TimeUnit
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.errors import InputError
 from crmvalue.models.bg_nbd import BG_NBD
+from crmvalue.models.distinct import distinct_histories
 from crmvalue.models.gamma_gamma import GAMMA_GAMMA
 from crmvalue.models.histories import (
     PURCHASES,
@@ -27,6 +29,7 @@ from crmvalue.models.histories import (
     checked_purchases,
     is_missing,
     open_customers,
+    read_histories,
     refuse,
     to_numbers,
     unit_to_fit,
@@ -201,8 +204,8 @@ def fit_purchases(
     """
     unit = unit_to_fit(summary, time_unit)
     frame = open_customers(summary, PURCHASES, argument="summary")
-    distinct, counts = distinct_rows(frame, PURCHASES)
-    frequency, recency, T = checked_purchases(frame, list(distinct.values()))
+    rows, counts = read_histories(frame, PURCHASES)
+    frequency, recency, T = checked_purchases(frame, rows)
     if not frequency.any():
         raise InputError(
             "frequency: no customer bought twice, so nothing shows how often they buy or whether they leave. Pass a "
@@ -210,7 +213,10 @@ def fit_purchases(
         )
     if not (T > 0).any():  # then recency is 0 as well
         raise InputError("T: 0 for every customer: nobody was observed for any time. Pass a later observation_end.")
-    found = fitted(model, (frequency, recency, T), counts)
+    histories = [frequency, recency, T]
+    if counts.max() == 1:  # an eager frame, whose rows are not counted yet
+        histories, counts = distinct_histories(histories)
+    found = fitted(model, histories, counts)
     return PurchaseFit(
         model=model,
         params=model.Params(*np.exp(found.point).tolist()),
@@ -260,9 +266,9 @@ def fit_spend(summary: CustomerSummary | Frame, model: SpendModel = GAMMA_GAMMA)
     30
     """
     frame = open_customers(summary, SPEND, argument="summary")
-    distinct, counts = distinct_rows(frame, SPEND)
-    frequency = checked_counts(frame, distinct["frequency"])
-    spend = to_numbers("monetary_value", distinct["monetary_value"])
+    rows, counts = read_histories(frame, SPEND)
+    frequency = checked_counts(frame, rows[0])
+    spend = to_numbers("monetary_value", rows[1])
     repeats = frequency > 0
     if not np.isfinite(spend[repeats]).all():
         refuse_missing_spend(frame)
@@ -272,7 +278,7 @@ def fit_spend(summary: CustomerSummary | Frame, model: SpendModel = GAMMA_GAMMA)
             "monetary_value: no customer has a repeat purchase and a monetary_value above 0. Pass a longer period, or "
             "more customers."
         )
-    found = fitted(model, (frequency[used], spend[used]), counts[used])
+    found = fitted(model, [frequency[used], spend[used]], counts[used])
     return SpendFit(
         model=model,
         params=model.Params(*np.exp(found.point).tolist()),
@@ -285,7 +291,7 @@ def fit_spend(summary: CustomerSummary | Frame, model: SpendModel = GAMMA_GAMMA)
     )
 
 
-def fitted(model: PurchaseModel | SpendModel, data: tuple[Array, ...], counts: IntArray) -> Maximum:
+def fitted(model: PurchaseModel | SpendModel, data: Sequence[Array], counts: IntArray) -> Maximum:
     """Return the maximum of the weighted log-likelihood over log parameters."""
 
     def evaluate(point: Array) -> Derivatives:
@@ -304,7 +310,7 @@ def fitted(model: PurchaseModel | SpendModel, data: tuple[Array, ...], counts: I
 
 
 def weighted_sum(
-    model: PurchaseModel | SpendModel, values: Array, data: tuple[Array, ...], counts: IntArray
+    model: PurchaseModel | SpendModel, values: Array, data: Sequence[Array], counts: IntArray
 ) -> Derivatives:
     """Log-likelihood over all customers, and its derivatives by the logarithms of the parameters."""
     params = model.Params(*values.tolist())

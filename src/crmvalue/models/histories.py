@@ -9,8 +9,8 @@ import narwhals.stable.v2 as nw
 import numpy as np
 
 from crmvalue._core.checks import MOST_LABELS, require_time_unit, rows_message
-from crmvalue._core.frames import AnyFrame, column_names, count_rows, open_frame, to_arrays
-from crmvalue._core.types import AnyArray, Array, Frame, TimeUnit
+from crmvalue._core.frames import AnyFrame, column_names, count_rows, distinct_rows, open_frame, to_arrays
+from crmvalue._core.types import AnyArray, Array, Frame, IntArray, TimeUnit
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.errors import InputError
 
@@ -20,10 +20,17 @@ SPEND = ("frequency", "monetary_value")
 Rule = tuple[str, str, str, Callable[..., Any]]
 """Column, what is wrong, remedy, and whether a row breaks the rule: written so that arrays and columns both fit."""
 
+
+def is_fractional(values: Any) -> Any:
+    """Whether numbers, in an array or a column, are not whole."""
+    # not every engine has a remainder of floats; floor division is slow on arrays
+    return (np.floor(values) if isinstance(values, np.ndarray) else values // 1) != values
+
+
 REPEAT = "frequency counts the repeat purchases: purchase days less the first"
 COUNT_RULES: tuple[Rule, ...] = (
     ("frequency", "negative", f"{REPEAT}, 0 or more.", lambda frequency, *_: frequency < 0),
-    ("frequency", "not a whole number", f"{REPEAT}.", lambda frequency, *_: frequency // 1 != frequency),
+    ("frequency", "not a whole number", f"{REPEAT}.", lambda frequency, *_: is_fractional(frequency)),
 )
 PURCHASE_RULES: tuple[Rule, ...] = (
     *COUNT_RULES,
@@ -78,6 +85,15 @@ def require_unit_of_fit(customers: CustomerSummary | Frame, time_unit: TimeUnit)
             f"customers: the summary is in {customers.time_unit}s and the fit in {time_unit}s. Make the summary with "
             f"time_unit={time_unit!r}, or fit the model to this one."
         )
+
+
+def read_histories(frame: AnyFrame, columns: Sequence[str]) -> tuple[list[AnyArray], IntArray]:
+    """Return these columns and how many customers each row stands for; a lazy engine counts equal ones."""
+    if isinstance(frame, nw.LazyFrame):
+        rows, counts = distinct_rows(frame, columns)
+        return list(rows.values()), counts
+    rows = to_arrays(frame, columns)
+    return list(rows.values()), np.ones(len(rows[columns[0]]), dtype=np.int64)
 
 
 def checked_purchases(frame: AnyFrame, rows: Sequence[AnyArray]) -> tuple[Array, Array, Array]:
