@@ -15,11 +15,11 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_columns, require_option, require_rows, rows_message
+from crmvalue._core.periods import PERIODS, first_days, period_numbers
 from crmvalue._core.types import AnyArray, Array, BoolArray, Frame, IntArray, Period
 from crmvalue.errors import InputError
 from crmvalue.finance.dated_amounts import require_dated_amounts
 from crmvalue.finance.exact_sums import exact_sum, exact_sums
-from crmvalue._core.periods import PERIODS, first_days, period_numbers
 
 COST_CATEGORIES = ("staff", "it", "marketing", "service", "data", "process", "time", "opportunity")
 COST_STAGES = ("acquisition", "retention", "expansion", "loss")

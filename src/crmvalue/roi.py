@@ -10,6 +10,7 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_day, require_number, require_option
+from crmvalue._core.periods import PERIODS
 from crmvalue._core.types import Day, Frame, Period
 from crmvalue.costs import Ledger
 from crmvalue.errors import InputError
@@ -17,7 +18,6 @@ from crmvalue.finance.cash_flow import payback_years
 from crmvalue.finance.daily_flow import daily_flow, discounted_sum, flow_by_period
 from crmvalue.finance.dated_amounts import read_dated_amounts
 from crmvalue.finance.exact_sums import exact_sum
-from crmvalue._core.periods import PERIODS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crmvalue._core.periods import first_days, period_numbers
 from crmvalue._core.types import AnyArray, Array, IntArray, Period
 from crmvalue.errors import InputError
 from crmvalue.finance.dated_amounts import DatedAmounts
 from crmvalue.finance.exact_sums import exact_sums, running_sums
-from crmvalue._core.periods import first_days, period_numbers
 from crmvalue.finance.rates import discount_factors
 
 
