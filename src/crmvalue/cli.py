@@ -24,6 +24,7 @@ DEMO_NOTICE = (
     "these costs, so the cost and return sections show what the report can do, not how CDNOW did."
 )
 PLAIN: Mapping[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}  # a path is printed as it is
+MISSING_MARKS = ["", "NA", "N/A", "#N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>"]
 PARQUET_ENDINGS = (".parquet", ".pq")
 
 
@@ -185,13 +186,28 @@ def read_table(path: Path, *, texts: list[str], date: str, separator: str, date_
         if path.suffix.lower() in PARQUET_ENDINGS:
             require_extra("pyarrow")
             return pd.read_parquet(path)
-        as_written = dict.fromkeys([*texts, date], str)  # converters: a customer named NA is no missing value
-        table = pd.read_csv(path, sep=separator, converters=as_written, encoding="utf-8-sig", low_memory=False)
+        return read_csv(path, texts=texts, date=date, separator=separator, date_format=date_format)
     except UnicodeDecodeError:
         raise InputError(f"{path}: is not UTF-8 text. Save it as CSV with encoding UTF-8, or as Parquet.") from None
     except (ValueError, OSError) as error:  # pandas and pyarrow raise kinds of ValueError for what they cannot read
         raise InputError(f"{path}: cannot be read ({one_line(error)}). Pass a CSV or Parquet file.") from None
-    if date_format is not None and date in table.columns:
+
+
+def read_csv(path: Path, *, texts: list[str], date: str, separator: str, date_format: str | None) -> "pd.DataFrame":
+    """Read a CSV file; in columns of text only an empty cell is missing, so that a customer NA is a customer."""
+    import pandas as pd
+
+    names = pd.read_csv(path, sep=separator, encoding="utf-8-sig", nrows=0).columns
+    table = pd.read_csv(
+        path,
+        sep=separator,
+        encoding="utf-8-sig",
+        dtype=dict.fromkeys([*texts, date], "str"),
+        keep_default_na=False,
+        na_values={name: [""] if name in texts else MISSING_MARKS for name in names},
+        low_memory=False,
+    )
+    if date_format is not None and date in names:
         table[date] = pd.to_datetime(table[date], format=date_format, errors="coerce")
     return table
 

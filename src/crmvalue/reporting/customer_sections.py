@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from crmvalue._core.types import AnyArray, Array
+from crmvalue.churn import RetentionTable
 from crmvalue.reporting.analysis import Analysis
 from crmvalue.reporting.formats import (
     MISSING,
     count_text,
     day_text,
-    money_text,
+    money_texts,
     money_words,
     month_text,
     month_words,
@@ -19,7 +22,7 @@ from crmvalue.reporting.formats import (
     ratio,
     share_text,
 )
-from crmvalue.reporting.parts import Exhibit, Section, Table
+from crmvalue.reporting.parts import Exhibit, Section, table_of
 from crmvalue.reporting.results import Missing
 from crmvalue.reporting.shown import (
     churn_judged,
@@ -29,70 +32,85 @@ from crmvalue.reporting.shown import (
 
 
 def customers_section(analysis: Analysis) -> Section:
-    """Who are the customers: named segments, their share of customers and of revenue."""
-    table = columns(
-        analysis.profile.frame,
-        *("segment", "customers", "customer_share", "revenue", "revenue_share", "mean_purchases"),
-        "mean_days_since_last",
-    )
-    names, customers, customer_share, revenue, revenue_share, purchases, _ = table
-    meanings = {rule.segment: rule.meaning for rule in reversed(analysis.segments.rules)}
-    money = analysis.settings.currency
-    rows = tuple(
-        (str(name), count_text(n), share_text(a), money_text(r, money), share_text(b), number_text(p, 1), count_text(d))
-        for name, n, a, r, b, p, d in zip(*table, strict=True)
-        if n > 0
-    )
-    best = int(np.nanargmax(np.append(revenue_share, -1.0)))
-    found = (
-        f"Customers fall into {plural(len(rows), 'segment')}, named by how lately, how often and for how much they buy."
-    )
-    if best < len(names):
-        found += (
-            f" The segment that brought most is {names[best]}: {share_text(customer_share[best])} of the customers and "
-            f"{share_text(revenue_share[best])} of the revenue, with {number_text(purchases[best], 1)} purchases each."
-        )
-    at_risk = np.isin(names, ("At risk", "Cannot lose them"))
-    if customers[at_risk].sum() > 0:
-        found += (
-            f" {plural(customers[at_risk].sum(), 'customer')} who used to buy often have gone silent; they brought "
-            f"{money_words(revenue[at_risk].sum(), money)}, and are the first to write to."
-        )
-    exhibit = Exhibit(
-        key="segments",
-        caption="A few segments bring most of the revenue" if top_heavy(customer_share, revenue_share) else "Segments",
-        alt="Bars: share of customers and share of revenue of each segment. The numbers are in the table below.",
-        table=Table(
-            caption="Segments, with what their customers bought so far",
-            columns=(
-                *("Segment", "Customers", "Share of customers", "Revenue", "Share of revenue"),
-                *("Purchase days, mean", "Days since the last, mean"),
-            ),
-            rows=rows,
-        ),
-        source=analysis.profile,
-    )
-    kinds = Exhibit(
-        key="segment-meanings",
-        caption="What the names mean",
-        table=Table(
-            caption="The first matching rule names the segment",
-            columns=("Segment", "Meaning"),
-            rows=tuple((row[0], meanings[row[0]]) for row in rows),
-            is_text=True,
-        ),
-    )
+    """Say who the customers are: named segments, their share of customers and of revenue."""
     return Section(
         key="customers",
         heading="Who are the customers?",
-        findings=(found,),
-        exhibits=(exhibit, kinds),
+        findings=(segment_words(analysis),),
+        exhibits=(segment_exhibit(analysis), meaning_exhibit(analysis)),
         method=(
             f"Each of {count_text(analysis.profile.n_customers)} customers is scored from 1 to 5 on days since the "
             "last purchase, number of purchase days, and total spend up to "
             f"{day_text(analysis.summary.observation_end)}; equal customers get equal scores. Revenue is after "
             "refunds. Shares are of all customers and all revenue."
         ),
+    )
+
+
+def segment_words(analysis: Analysis) -> str:
+    """Say which segment brought most, and how many good customers have gone silent."""
+    names, customers, customer_share, revenue, revenue_share, purchases = columns(
+        analysis.profile.frame,
+        *("segment", "customers", "customer_share", "revenue", "revenue_share", "mean_purchases"),
+    )
+    n = plural((customers > 0).sum(), "segment")
+    text = f"Customers fall into {n}, by how lately, how often and for how much they buy."
+    if np.isfinite(revenue_share).any():
+        best = int(np.nanargmax(revenue_share))
+        text += (
+            f" The segment that brought most is {names[best]}: {share_text(customer_share[best])} of the customers and "
+            f"{share_text(revenue_share[best])} of the revenue, with {number_text(purchases[best], 1)} purchases each."
+        )
+    silent = np.isin(names, ("At risk", "Cannot lose them"))
+    if customers[silent].sum() > 0:
+        text += (
+            f" {plural(customers[silent].sum(), 'customer')} who used to buy often have gone silent; they brought "
+            f"{money_words(revenue[silent].sum(), analysis.settings.currency)}, and are the first to write to."
+        )
+    return text
+
+
+def segment_exhibit(analysis: Analysis) -> Exhibit:
+    """Return the segments that have customers, with what these bought."""
+    frame = analysis.profile.frame
+    there = columns(frame, "customers")[0] > 0
+    names, customers, customer_share, revenue, revenue_share, purchases, silent = (
+        values[there]
+        for values in columns(
+            frame,
+            *("segment", "customers", "customer_share", "revenue", "revenue_share", "mean_purchases"),
+            "mean_days_since_last",
+        )
+    )
+    table = {
+        "Segment": map(str, names),
+        "Customers": map(count_text, customers),
+        "Share of customers": map(share_text, customer_share),
+        "Revenue": money_texts(revenue, analysis.settings.currency),
+        "Share of revenue": map(share_text, revenue_share),
+        "Purchase days, mean": (number_text(value, 1) for value in purchases),
+        "Days since the last, mean": map(count_text, silent),
+    }
+    few = top_heavy(customer_share, revenue_share)
+    return Exhibit(
+        key="segments",
+        caption="A few segments bring most of the revenue" if few else "The segments, and what they bring",
+        alt="Bars: share of customers and share of revenue of each segment. The numbers are in the table below.",
+        table=table_of("Segments, with what their customers bought so far", table),
+        source=analysis.profile,
+    )
+
+
+def meaning_exhibit(analysis: Analysis) -> Exhibit:
+    """Return what the names of the segments mean."""
+    names, customers = columns(analysis.profile.frame, "segment", "customers")
+    meanings = {rule.segment: rule.meaning for rule in reversed(analysis.segments.rules)}
+    shown = [str(name) for name in names[customers > 0]]
+    table = {"Segment": shown, "Meaning": [meanings[name] for name in shown]}
+    return Exhibit(
+        key="segment-meanings",
+        caption="What the names mean",
+        table=table_of("The first rule that matches names the segment", table, is_text=True),
     )
 
 
@@ -146,29 +164,28 @@ def churn_exhibit(analysis: Analysis) -> tuple[Exhibit, ...]:
     """Churn rate by month, if any month can be judged."""
     if isinstance(analysis.churn, Missing) or not churn_judged(analysis.churn).any():
         return ()
-    table = columns(analysis.churn.frame, "period", "active_at_start", "lost", "churn_rate", "lower", "upper")
-    rows = [
-        (
-            month_text(m),
-            count_text(n),
-            *(map(count_text, (k,))),
-            share_text(r),
-            f"{share_text(low)} to {share_text(high)}",
-        )
-        if known
-        else (month_text(m), count_text(n), MISSING, MISSING, MISSING)
-        for m, n, k, r, low, high, known in zip(*table, churn_judged(analysis.churn), strict=True)
-    ]
+    judged = churn_judged(analysis.churn)
+    months, active = columns(analysis.churn.frame, "period", "active_at_start")
+    lost, rate, low, high = (
+        np.where(judged, values, np.nan)
+        for values in columns(analysis.churn.frame, "lost", "churn_rate", "lower", "upper")
+    )
+    table = {
+        "Month": map(month_text, months),
+        "Active at the start": map(count_text, active),
+        "Lost": map(count_text, lost),
+        "Churn rate": map(share_text, rate),
+        "95% interval": [
+            f"{share_text(begin)} to {share_text(end)}" if known else MISSING
+            for begin, end, known in zip(low, high, judged, strict=True)
+        ],
+    }
     return (
         Exhibit(
             key="churn",
             caption="Customers lost in each month, of those active at its start",
             alt="Line: churn rate by month, with its 95% interval. The numbers are in the table below.",
-            table=Table(
-                caption="Churn by month",
-                columns=("Month", "Active at the start", "Lost", "Churn rate", "95% interval"),
-                rows=tuple(rows),
-            ),
+            table=table_of("Churn by month", table),
             source=analysis.churn,
         ),
     )
@@ -180,20 +197,18 @@ def alive_exhibit(analysis: Analysis) -> tuple[Exhibit, ...]:
         return ()
     counts, edges = np.histogram(analysis.alive.probability, bins=10, range=(0, 1))
     n = len(analysis.alive.probability)
-    likely = int((analysis.alive.probability >= 0.5).sum())
+    likely = count_text((analysis.alive.probability >= 0.5).sum())
+    table = {
+        "Probability": [f"{share_text(a, 0)} to {share_text(b, 0)}" for a, b in itertools.pairwise(edges)],
+        "Customers": map(count_text, counts),
+        "Share": (share_text(ratio(k, n)) for k in counts),
+    }
     return (
         Exhibit(
             key="alive",
-            caption=f"Of {count_text(n)} who came back at least once, {count_text(likely)} probably still buy",
+            caption=f"Of {count_text(n)} customers who came back at least once, {likely} probably still buy",
             alt="Bars: number of customers by probability to be still a customer. The numbers are in the table below.",
-            table=Table(
-                caption="Customers with a repeat purchase, by the probability that they still buy",
-                columns=("Probability", "Customers", "Share"),
-                rows=tuple(
-                    (f"{share_text(low, 0)} to {share_text(high, 0)}", count_text(k), share_text(ratio(k, n)))
-                    for low, high, k in zip(edges[:-1], edges[1:], counts, strict=True)
-                ),
-            ),
+            table=table_of("Customers with a repeat purchase, by the probability that they still buy", table),
             source=analysis.alive,
         ),
     )
@@ -217,52 +232,48 @@ def churn_method(analysis: Analysis) -> str:
 
 
 def retention_section(analysis: Analysis) -> Section:
-    """Do they come back: share of each cohort that bought again, by age."""
+    """Say whether they come back: the share of each cohort that bought again, by age."""
     key, heading, table = "retention", "Do they come back?", analysis.retention
     if isinstance(table, Missing):
         return Section(key=key, heading=heading, missing=table.reason)
-    summary = columns(analysis.summary.frame, "purchases")[0]
-    again = float((summary > 1).mean())
-    found = (
-        f"{share_text(again)} of the customers bought on a second day; {share_text(1 - again)} have bought only once."
-    )
+    again = float((columns(analysis.summary.frame, "purchases")[0] > 1).mean())
+    found = f"{share_text(again)} of the customers bought on a second day; {share_text(1 - again)} bought only once."
     cohorts, ages, shares = retention_shown(table)
     if not len(ages):
-        return Section(
-            key=key, heading=heading, findings=(found,), missing="No month after a first purchase has ended."
-        )
+        reason = "No month after a first purchase has ended."
+        return Section(key=key, heading=heading, findings=(found,), missing=reason)
     pooled = pooled_retention(table.cohort_size[-len(cohorts) :], shares)
-    last = len(ages) - 1
-    found += f" In the month after the first purchase {share_text(pooled[0])} came back" + (
-        f", {ages[last]} months after it {share_text(pooled[last])}." if last else "."
-    )
-    exhibit = Exhibit(
-        key="retention",
-        caption="Share of each month's new customers who bought again, in percent",
-        alt="Grid: one row a month of first purchase, one column a month since. The numbers are in the table below.",
-        table=Table(
-            caption="Share of the new customers of each month who bought in later months",
-            columns=("First purchase", "Customers", *(f"+{age}" for age in ages)),
-            rows=(
-                *(
-                    (month_text(cohort), count_text(n), *(share_text(share) for share in row))
-                    for cohort, n, row in zip(cohorts, table.cohort_size[-len(cohorts) :], shares, strict=True)
-                ),
-                ("All", count_text(table.cohort_size[-len(cohorts) :].sum()), *map(share_text, pooled)),
-            ),
-        ),
-        source=table,
-    )
+    found += f" In the month after the first purchase {share_text(pooled[0])} came back"
+    found += f", {ages[-1]} months after it {share_text(pooled[-1])}." if len(ages) > 1 else "."
     return Section(
         key=key,
         heading=heading,
         findings=(found,),
-        exhibits=(exhibit,),
+        exhibits=(retention_exhibit(table),),
         method=(
             f"A cohort is everybody who first bought in that month, {count_text(table.cohort_size.sum())} customers in "
-            f"all. A cell is the share of them with a purchase in the calendar month that many months later. Cells of "
+            "all. A cell is the share of them with a purchase in the calendar month that many months later. Cells of "
             f"months that had not ended on {day_text(table.observation_end)} are empty."
         ),
+    )
+
+
+def retention_exhibit(table: RetentionTable) -> Exhibit:
+    """Return the share of each cohort that bought at each age, and of all cohorts that are old enough."""
+    cohorts, ages, shares = retention_shown(table)
+    sizes = table.cohort_size[-len(cohorts) :]
+    grid = np.vstack([shares, pooled_retention(sizes, shares)])
+    columns = {
+        "First purchase": [*map(month_text, cohorts), "All"],
+        "Customers": map(count_text, [*sizes, sizes.sum()]),
+        **{f"+{age}": map(share_text, column) for age, column in zip(ages, grid.T, strict=True)},
+    }
+    return Exhibit(
+        key="retention",
+        caption="Share of each month's new customers who bought again, in percent",
+        alt="Grid: one row a month of first purchase, one column a month since. The numbers are in the table below.",
+        table=table_of("Share of the new customers of each month who bought in later months", columns),
+        source=table,
     )
 
 

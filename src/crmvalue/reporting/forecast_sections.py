@@ -6,25 +6,27 @@ import math
 
 import numpy as np
 
+from crmvalue.clv import CustomerValue
 from crmvalue.reporting.analysis import Analysis
 from crmvalue.reporting.formats import (
     count_text,
     day_text,
     money_text,
+    money_texts,
     money_words,
     plural,
     ratio,
     share_text,
 )
-from crmvalue.reporting.parts import Exhibit, Section, Table
-from crmvalue.reporting.results import HoldoutCheck, Missing
+from crmvalue.reporting.parts import Exhibit, Section, table_of
+from crmvalue.reporting.results import HoldoutCheck, Missing, ValueBySegment
 from crmvalue.reporting.shown import (
     columns,
     concentration,
     group_names,
 )
 
-TENTHS = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0)
+BEST = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0)
 
 
 def value_section(analysis: Analysis) -> Section:
@@ -33,58 +35,59 @@ def value_section(analysis: Analysis) -> Section:
     value, by_segment = analysis.value, analysis.value_by_segment
     if isinstance(value, Missing) or isinstance(by_segment, Missing):
         return Section(key=key, heading=heading, missing=no_model(value))
-    money, worth = analysis.settings.currency, columns(value.frame, "value")[0]
-    customers, reached = concentration(worth)
-    share = {best: float(np.interp(best, customers, reached)) for best in TENTHS}
-    total = f"{money_words(value.total, money)}{interval_words(analysis)}"
+    money = analysis.settings.currency
     found = (
         f"Over the 12 months after {day_text(analysis.summary.observation_end)}, the {count_text(value.n)} customers "
-        f"known today are expected to bring {total}, that is {money_text(value.total / value.n, money)} each on "
-        f"average. The best 10% bring {share_text(share[0.1], 0)} of it, the best 20% {share_text(share[0.2], 0)}."
+        f"known today are expected to bring {money_words(value.total, money)}{interval_words(analysis)}, that is "
+        f"{money_text(value.total / value.n, money)} each on average. The best 10% bring "
+        f"{share_text(share_of_best(value, 0.1), 0)} of it, the best 20% {share_text(share_of_best(value, 0.2), 0)}."
     )
-    curve = Exhibit(
+    exhibits = (concentration_exhibit(value, money), segment_value_exhibit(by_segment, value.total, money))
+    return Section(key=key, heading=heading, findings=(found,), exhibits=exhibits, method=value_method(analysis))
+
+
+def share_of_best(value: CustomerValue, best: float) -> float:
+    """Share of the expected value that a share of the customers brings, best first."""
+    return float(np.interp(best, *concentration(columns(value.frame, "value")[0])))
+
+
+def concentration_exhibit(value: CustomerValue, money: str) -> Exhibit:
+    """Return which share of the customers brings which share of the value."""
+    shares = np.array([share_of_best(value, best) for best in BEST])
+    table = {
+        "Best customers": (share_text(best, 0) for best in BEST),
+        "Customers": (count_text(round(best * value.n)) for best in BEST),
+        "Share of value": map(share_text, shares),
+        "Value": money_texts(shares * value.total, money),
+    }
+    return Exhibit(
         key="concentration",
-        caption=f"The best 20% of the customers bring {share_text(share[0.2], 0)} of the value to come",
-        alt=f"Curve: share of value against share of customers. The best 50% bring {share_text(share[0.5], 0)}.",
-        table=Table(
-            caption="Share of the expected value by share of customers, best first",
-            columns=("Best customers", "Customers", "Share of value", "Value"),
-            rows=tuple(
-                (
-                    share_text(best, 0),
-                    count_text(round(best * value.n)),
-                    share_text(part),
-                    money_text(part * value.total, money),
-                )
-                for best, part in share.items()
-            ),
-        ),
+        caption=f"The best 20% of the customers bring {share_text(share_of_best(value, 0.2), 0)} of the value to come",
+        alt="Curve: share of value against share of customers, best first. The numbers are in the table below.",
+        table=table_of("Share of the expected value by share of customers, best first", table),
         source=value,
     )
-    there = by_segment.customers > 0
-    listed = (by_segment.segment, by_segment.customers, by_segment.value, by_segment.purchases)
-    bars = Exhibit(
+
+
+def segment_value_exhibit(segments: ValueBySegment, total: float, money: str) -> Exhibit:
+    """Return the value to come of each segment that has customers."""
+    there = segments.customers > 0
+    customers, value = segments.customers[there], segments.value[there]
+    table = {
+        "Segment": map(str, segments.segment[there]),
+        "Customers": map(count_text, customers),
+        "Value": money_texts(value, money),
+        "Share of value": (share_text(ratio(part, total)) for part in value),
+        "Value per customer": money_texts(value / customers, money),
+        "Purchases expected": map(count_text, segments.purchases[there]),
+    }
+    return Exhibit(
         key="segment-values",
         caption="Where the value to come lies",
         alt="Bars: expected value of each segment. The numbers are in the table below.",
-        table=Table(
-            caption="Expected value of each segment over the next 12 months",
-            columns=("Segment", "Customers", "Value", "Share of value", "Value per customer", "Purchases expected"),
-            rows=tuple(
-                (
-                    str(n),
-                    count_text(k),
-                    money_text(v, money),
-                    share_text(ratio(v, value.total)),
-                    money_text(v / k, money),
-                    count_text(x),
-                )
-                for n, k, v, x in zip(*(column[there] for column in listed), strict=True)
-            ),
-        ),
-        source=by_segment,
+        table=table_of("Expected value of each segment over the next 12 months", table),
+        source=segments,
     )
-    return Section(key=key, heading=heading, findings=(found,), exhibits=(curve, bars), method=value_method(analysis))
 
 
 def interval_words(analysis: Analysis) -> str:
@@ -107,7 +110,8 @@ def value_method(analysis: Analysis) -> str:
         f"yet to be won are not in it. Purchases: {purchases.model.title}, fitted to "
         f"{count_text(purchases.n_customers)} customers. Spend per purchase: {spend.model.title}, fitted "
         f"to {count_text(spend.n_customers)} customers with a repeat purchase. The interval holds only how uncertain "
-        "the fitted parameters are; that the future may differ from the past comes on top, and the test at the end of this page shows how much it did."
+        "the fitted parameters are; that the future may differ from the past comes on top, and the test at "
+        "the end of this page shows how much it did."
     )
 
 
@@ -160,19 +164,21 @@ def holdout_exhibit(check: HoldoutCheck | Missing) -> tuple[Exhibit, ...]:
     """Return counted and expected purchases by history."""
     if isinstance(check, Missing):
         return ()
-    table = (group_names(check), check.customers, check.actual, check.expected)
-    rows = [(n, count_text(k), count_text(a), count_text(e)) for n, k, a, e in zip(*table, strict=True)]
-    totals = (count_text(column.sum()) for column in (check.customers, check.actual, check.expected))
+    numbers = {
+        "Customers": check.customers,
+        "Purchases counted": check.actual,
+        "Purchases expected": check.expected,
+    }
+    table = {
+        "Repeat purchases before": [*group_names(check), "All"],
+        **{name: map(count_text, [*values, values.sum()]) for name, values in numbers.items()},
+    }
     return (
         Exhibit(
             key="holdout",
             caption="Purchases in the months held back: counted, and expected by the model",
             alt="Bars: counted and expected purchases by number of repeat purchases before. See the table below.",
-            table=Table(
-                caption="By the number of repeat purchases before the months held back",
-                columns=("Repeat purchases before", "Customers", "Purchases counted", "Purchases expected"),
-                rows=(*rows, ("All", *totals)),
-            ),
+            table=table_of("By the number of repeat purchases before the months held back", table),
             source=check,
         ),
     )
@@ -199,12 +205,5 @@ def audit_exhibit(analysis: Analysis) -> Exhibit:
     )
     used = ("Rows that were used", audit.rows_out)
     rows = (*always, *(row for row in if_any if row[1]), used, *(row for row in noted if row[1]))
-    return Exhibit(
-        key="audit",
-        caption="What became of the rows",
-        table=Table(
-            caption="Rows of the orders",
-            columns=("What", "Number"),
-            rows=tuple((name, count_text(n)) for name, n in rows),
-        ),
-    )
+    table = {"What": [name for name, _ in rows], "Number": [count_text(n) for _, n in rows]}
+    return Exhibit(key="audit", caption="What became of the rows", table=table_of("Rows of the orders", table))

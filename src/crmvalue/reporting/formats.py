@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+from crmvalue._core.types import Array
+
 MINUS = "−"
 MISSING = "–"
 STEPS = ((1e9, "bn", "billion"), (1e6, "M", "million"), (1e3, "k", ""))
@@ -35,6 +37,17 @@ def money_text(value: float, currency: str = "") -> str:
         return MISSING
     digits = f"{abs(value):,.2f}" if abs(value) < 1000 else f"{abs(value):,.0f}"
     return (MINUS if value < 0 and digits.strip("0.,") else "") + with_currency(digits, currency)
+
+
+def money_texts(values: Array, currency: str = "") -> list[str]:
+    """Return the amounts of a column, all with cents if each is below 1,000, and none otherwise."""
+    known = np.abs(values[np.isfinite(values)])
+    digits = 2 if known.max(initial=0.0) < 1000 else 0
+    signs = [MINUS if round(value, digits) < 0 else "" for value in values.tolist()]
+    return [
+        sign + with_currency(f"{abs(value):,.{digits}f}", currency) if math.isfinite(value) else MISSING
+        for sign, value in zip(signs, values.tolist(), strict=True)
+    ]
 
 
 def money_words(value: float, currency: str = "") -> str:

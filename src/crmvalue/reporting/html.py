@@ -29,7 +29,6 @@ DARK = {
     "stone": "#7f8b98",
     "orange": "#ff9a4d",
     "green": "#3fc49a",
-    "purple": "#e18fc2",
     "sand": "#e3c04f",
     "heat1": "#1c2c3a",
     "heat2": "#1f435e",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,13 @@ class Table:
     columns: tuple[str, ...]  # the first column names the rows
     rows: tuple[tuple[str, ...], ...]
     is_text: bool = False  # the columns after the first hold words, not numbers
+
+
+def table_of(caption: str, columns: Mapping[str, Iterable[str]], *, is_text: bool = False) -> Table:
+    """Return a table of columns of finished texts; the first one names the rows."""
+    return Table(
+        caption=caption, columns=tuple(columns), rows=tuple(zip(*columns.values(), strict=True)), is_text=is_text
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
