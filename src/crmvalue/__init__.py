@@ -30,8 +30,10 @@ from crmvalue.data.summary import CustomerSummary, summarize_customers
 from crmvalue.data.transactions import TransactionAudit, Transactions, prepare_transactions
 from crmvalue.errors import ConvergenceError, CrmValueError, InputError, MissingExtraError
 from crmvalue.finance.cash_flow import net_present_value, present_value
-from crmvalue.models import BG_NBD, GAMMA_GAMMA, MODELS
+from crmvalue.models import MODELS
+from crmvalue.models.bg_nbd import BG_NBD
 from crmvalue.models.fit import PurchaseFit, SpendFit, fit_purchases, fit_spend
+from crmvalue.models.gamma_gamma import GAMMA_GAMMA
 from crmvalue.models.storage import fit_from_json, fit_to_json
 from crmvalue.roi import ReturnOnInvestment, return_on_investment
 from crmvalue.segmentation import (

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
-from scipy.special import betaincinv
 
 from crmvalue._core.checks import require_option
 from crmvalue._core.frames import like, open_frame
 from crmvalue._core.periods import LONGEST, PERIODS, first_days, period_numbers
+from crmvalue._core.special import beta_quantile
 from crmvalue._core.types import AnyArray, Array, BoolArray, Day, Frame, IntArray, Period
 from crmvalue.data.cohorts import (
     PurchaseGaps,
@@ -293,8 +293,8 @@ def binomial_interval(successes: IntArray, trials: IntArray) -> tuple[Array, Arr
     """Exact interval of a share by Clopper & Pearson (1934); missing without trials."""
     tail = (1 - LEVEL) / 2
     failures = trials - successes
-    lower = np.where(successes > 0, betaincinv(np.maximum(successes, 1), failures + 1, tail), 0.0)
-    upper = np.where(failures > 0, betaincinv(successes + 1, np.maximum(failures, 1), 1 - tail), 1.0)
+    lower = np.where(successes > 0, beta_quantile(np.maximum(successes, 1), failures + 1, tail), 0.0)
+    upper = np.where(failures > 0, beta_quantile(successes + 1, np.maximum(failures, 1), 1 - tail), 1.0)
     return np.where(trials > 0, lower, np.nan), np.where(trials > 0, upper, np.nan)
 
 

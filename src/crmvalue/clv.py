@@ -15,7 +15,8 @@ from crmvalue._core.types import AnyArray, Array, Frame, TimeUnit
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.data.transactions import Transactions
 from crmvalue.errors import InputError
-from crmvalue.models.discounting import discounted_purchases, rate_per_unit
+from crmvalue.finance.rates import periodic_rate
+from crmvalue.models.discounting import discounted_purchases
 from crmvalue.models.distinct import distinct_pairs
 from crmvalue.models.fit import PurchaseFit, SpendFit, missing_spend, refuse_missing_spend
 from crmvalue.models.histories import (
@@ -325,7 +326,7 @@ def customer_value(
     discount_rate = require_number("discount_rate", discount_rate, above=-1)
     margin = require_number("margin", margin, at_least=0, at_most=1)
     model, params = purchases_fit.model, purchases_fit.params
-    rate = rate_per_unit(discount_rate, purchases_fit.time_unit)
+    rate = periodic_rate(discount_rate, purchases_fit.time_unit)
 
     def predict(frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
         counts, times, pair = distinct_pairs(frequency, T)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from crmvalue.models.bg_nbd import BG_NBD
-from crmvalue.models.discounting import discounted_purchases, period_ends, rate_per_unit
+from crmvalue.models.discounting import discounted_purchases, period_ends
 
 PARAMS = BG_NBD.Params(r=0.243, alpha=30.9, a=0.793, b=2.426)  # CDNOW, in days
 
@@ -35,9 +35,3 @@ def test_the_last_period_may_be_shorter():
     assert period_ends(0.5).tolist() == [0.5]
     assert period_ends(2.0).tolist() == [1.0, 2.0]
     assert period_ends(2.25).tolist() == [1.0, 2.0, 2.25]
-
-
-def test_an_annual_rate_compounds_to_itself():
-    assert (1 + rate_per_unit(0.1, "month")) ** 12 == pytest.approx(1.1, rel=1e-14)
-    assert (1 + rate_per_unit(0.1, "day")) ** 365.25 == pytest.approx(1.1, rel=1e-12)
-    assert rate_per_unit(0.1, "year") == pytest.approx(0.1, rel=1e-14)

@@ -10,11 +10,13 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
+from scipy.special import betaincinv as beta_quantile
 from scipy.special import digamma, expit, gammaln, hyp2f1, ndtri, polygamma
 
 from crmvalue._core.types import Array, BoolArray
 
 __all__ = [
+    "beta_quantile",
     "digamma",
     "digamma_rise",
     "expit",

@@ -116,7 +116,7 @@ def summarize_customers(
 
 def summarize_eager(rows: nw.DataFrame[Any], end: np.datetime64, time_unit: TimeUnit) -> Frame:
     """Summarise a frame in memory through arrays."""
-    code, ids = frames.customer_codes(rows.get_column("customer_id"))
+    code, decode = frames.customer_codes(rows.get_column("customer_id"))
     day = frames.series_to_days(rows.get_column("date"))
     amount = frames.series_to_array(rows.get_column("amount"))
     last_day = int(end.astype(np.int64))
@@ -126,7 +126,7 @@ def summarize_eager(rows: nw.DataFrame[Any], end: np.datetime64, time_unit: Time
     present, numbers = summarize_arrays(code, day, amount, last_day, DAYS_PER_UNIT[time_unit])
     if not len(present):
         raise InputError(f"observation_end: nobody has bought by {end}; there are refunds alone. Pass a later day.")
-    return frames.like({"customer_id": frames.decode_customers(ids, present), **numbers}, rows)
+    return frames.like({"customer_id": decode(present), **numbers}, rows)
 
 
 def summarize_arrays(

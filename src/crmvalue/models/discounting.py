@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.polynomial.chebyshev import chebvander
 
-from crmvalue._core.types import DAYS_PER_UNIT, Array, IntArray, TimeUnit
+from crmvalue._core.types import Array, IntArray
 from crmvalue.models.model import PurchaseModel
 
 FEW_PERIODS = 24  # up to here, every period is evaluated
@@ -13,11 +13,6 @@ NODES = (24, 40, 64)  # evaluations over the horizon that are tried instead
 CHECKED_ROWS = 32  # histories on which a number of nodes must prove itself
 VALUES_AT_ONCE = 32_768  # bounds the memory
 INTERPOLATION_ERROR = 1e-11  # allowed there, relative
-
-
-def rate_per_unit(annual_rate: float, time_unit: TimeUnit) -> float:
-    """Discount rate per time unit that compounds to the annual one over 365.25 days."""
-    return float(np.expm1(np.log1p(annual_rate) * DAYS_PER_UNIT[time_unit] / DAYS_PER_UNIT["year"]))
 
 
 def period_ends(horizon: float) -> Array:
