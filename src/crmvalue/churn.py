@@ -10,6 +10,7 @@ import numpy as np
 from crmvalue._core.checks import require_option
 from crmvalue._core.frames import like, open_frame
 from crmvalue._core.periods import LONGEST, PERIODS, first_days, period_numbers
+from crmvalue._core.show import result_html, result_text
 from crmvalue._core.special import beta_quantile
 from crmvalue._core.types import AnyArray, Array, BoolArray, Day, Frame, IntArray, Period
 from crmvalue.data.cohorts import (
@@ -43,6 +44,9 @@ class ChurnRates:
     observation_end: np.datetime64  # last day that counts
     n_customers: int  # customers with a purchase by `observation_end`
 
+    __repr__ = result_text
+    _repr_html_ = result_html
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RetentionTable:
@@ -62,6 +66,9 @@ class RetentionTable:
     values: Array  # customers who bought at age 0, 1, ... or revenue; NaN where time has not come, shape (k, n_ages)
     is_complete: BoolArray  # whether the period of the cell had ended by `observation_end`, shape (k, n_ages)
     refund_only_revenue: float  # amount of those who never bought, at most 0; in no cell
+
+    __repr__ = result_text
+    _repr_html_ = result_html
 
     @property
     def shares(self) -> Array:

@@ -11,6 +11,7 @@ import numpy as np
 from crmvalue._core import frames
 from crmvalue._core.checks import require_day, require_number, require_option
 from crmvalue._core.periods import PERIODS
+from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import Day, Frame, Period
 from crmvalue.costs import Ledger
 from crmvalue.errors import InputError
@@ -63,6 +64,9 @@ class ReturnOnInvestment:
     benefit_lines: int  # lines of the benefits
     cost_lines: int  # lines of the costs
     notes: tuple[str, ...]  # what a reader must know: why a figure is missing, or payback does not last
+
+    __repr__ = result_text
+    _repr_html_ = result_html
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a figure: its name and its value."""

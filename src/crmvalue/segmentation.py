@@ -27,6 +27,7 @@ from crmvalue._core.frames import (
     to_native,
     with_arrays,
 )
+from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Frame, IntArray
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.errors import InputError
@@ -86,6 +87,9 @@ class RfmScores:
     thresholds: RfmThresholds
     bin_sizes: IntArray  # customers with score 1, ..., bins (columns) in r, f and m (rows), shape (3, bins)
 
+    __repr__ = result_text
+    _repr_html_ = result_html
+
     @property
     def n_customers(self) -> int:
         """Number of customers scored."""
@@ -110,6 +114,9 @@ class Segments:
     frame: Frame
     rules: tuple[SegmentRule, ...]  # the rules that named them
 
+    __repr__ = result_text
+    _repr_html_ = result_html
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SegmentProfile:
@@ -123,6 +130,9 @@ class SegmentProfile:
     frame: Frame
     n_customers: int
     total_revenue: float  # in the currency of the transactions
+
+    __repr__ = result_text
+    _repr_html_ = result_html
 
 
 def score_rfm(summary: CustomerSummary | Frame, *, bins: int = 5) -> RfmScores:

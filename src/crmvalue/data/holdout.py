@@ -9,6 +9,7 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_day
+from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import DAYS_PER_UNIT, Day, Frame, TimeUnit
 from crmvalue.data.summary import CustomerSummary, summarize_customers
 from crmvalue.data.transactions import Transactions, as_transactions
@@ -25,6 +26,9 @@ class HoldoutSplit:
     observation_end: np.datetime64  # last day of the holdout period
     new_customers: int  # customers with a first purchase in the holdout period: in neither frame
     rows_after_end: int  # transactions after `observation_end`: in neither frame
+
+    __repr__ = result_text
+    _repr_html_ = result_html
 
 
 def split_holdout(

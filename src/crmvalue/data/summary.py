@@ -15,6 +15,7 @@ import numpy as np
 from crmvalue._core import frames
 from crmvalue._core.checks import require_day, require_time_unit
 from crmvalue._core.frames import AnyFrame
+from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import DAYS_PER_UNIT, AnyArray, Array, Day, Frame, IntArray, TimeUnit
 from crmvalue.data.transactions import Transactions, as_transactions
 from crmvalue.errors import InputError
@@ -46,6 +47,9 @@ class CustomerSummary:
     frame: Frame
     time_unit: TimeUnit  # unit of recency and T
     observation_end: np.datetime64  # last day that counts
+
+    __repr__ = result_text
+    _repr_html_ = result_html
 
 
 def summarize_customers(
@@ -101,11 +105,12 @@ def summarize_customers(
     require_time_unit(time_unit)
     transactions = as_transactions(transactions)
     end = transactions.audit.last_day if observation_end is None else require_day("observation_end", observation_end)
-    if end < transactions.audit.first_day:
-        raise InputError(
-            f"observation_end: {end} is before the first purchase ({transactions.audit.first_day}). "
-            "Pass a day on which there already are customers."
-        )
+    audit = transactions.audit
+    if end < audit.first_day:
+        remedy = "Pass a day on which there already are customers."
+        raise InputError(f"observation_end: {end} is before the first purchase ({audit.first_day}). {remedy}")
+    if audit.negative_amounts == audit.rows_out:
+        raise InputError(f"transactions: all {audit.rows_out:,} rows are refunds. Pass purchases too.")
     rows = frames.open_frame(transactions.frame).select("customer_id", "date", "amount")
     if isinstance(rows, nw.DataFrame):
         frame = summarize_eager(rows, end, time_unit)

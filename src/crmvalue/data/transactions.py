@@ -17,6 +17,7 @@ import numpy as np
 from crmvalue._core import frames
 from crmvalue._core.checks import require_day, require_option, rows_message
 from crmvalue._core.frames import AnyFrame
+from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import Day, Frame
 from crmvalue.errors import InputError
 
@@ -56,6 +57,9 @@ class TransactionAudit:
     last_day: np.datetime64  # latest day among the rows out
     time_zone: str | None  # zone whose calendar days count; None when the dates have none
 
+    __repr__ = result_text
+    _repr_html_ = result_html
+
     @property
     def rows_lost(self) -> int:
         """Rows that were left out, for any reason."""
@@ -75,6 +79,9 @@ class Transactions:
 
     frame: Frame  # customer_id, date, amount (float, currency of the input), then order_id and the kept columns
     audit: TransactionAudit
+
+    __repr__ = result_text
+    _repr_html_ = result_html
 
 
 def prepare_transactions(

@@ -1,0 +1,56 @@
+"""Results show what they hold, run no query for it, and let no markup through."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+import crmvalue
+
+ROWS = pd.DataFrame(
+    {"customer_id": ["<script>alert(1)</script>", "b"], "date": ["2024-01-01", "2024-01-09"], "amount": [1234.5, 20.0]}
+)
+
+
+def test_a_result_names_each_of_its_fields_in_a_line():
+    text = repr(crmvalue.summarize_customers(ROWS, time_unit="week"))
+    assert text.startswith("<CustomerSummary>\n")
+    assert "pandas, 2 rows: customer_id, frequency" in text
+    assert "time_unit        week" in text
+    assert "observation_end  2024-01-09" in text
+
+
+def test_markup_in_a_customer_id_comes_out_harmless():
+    html = crmvalue.summarize_customers(ROWS)._repr_html_()
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+    assert "1,234.50" in html
+
+
+def test_looking_at_a_lazy_result_runs_no_query():
+    import polars as pl
+
+    def refuse(_: object) -> None:
+        pytest.fail("a query ran")
+
+    summary = crmvalue.summarize_customers(pl.from_pandas(ROWS).lazy())
+    lazy = summary.frame.with_columns(pl.col("purchases").map_batches(refuse, return_dtype=pl.Int64))
+    shown = crmvalue.CustomerSummary(frame=lazy, time_unit="day", observation_end=summary.observation_end)
+    assert "polars, lazy: customer_id" in repr(shown)
+    assert "first rows" not in shown._repr_html_()
+
+
+def test_every_public_result_shows_itself_briefly():
+    orders = crmvalue.load_cdnow().head(3_000)
+    summary = crmvalue.summarize_customers(orders)
+    scores = crmvalue.score_rfm(summary)
+    for result in (
+        crmvalue.prepare_transactions(orders),
+        summary,
+        scores,
+        crmvalue.segment_customers(scores),
+        crmvalue.churn_rates(orders, inactive_after=90),
+        crmvalue.retention_table(orders),
+        crmvalue.return_on_investment(orders, crmvalue.demo_ledger(), discount_rate=0.1, start="1997-01-01"),
+    ):
+        assert max(len(line) for line in repr(result).splitlines()) < 140
