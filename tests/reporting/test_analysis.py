@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import duckdb
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 from crmvalue.clv import customer_value
 from crmvalue.errors import InputError
 from crmvalue.reporting.analysis import STEPS, Analysis, analyse_customers
+from crmvalue.reporting.contents import report_contents
 from crmvalue.reporting.results import Missing, ReportSettings
 from crmvalue.reporting.steps import sum_by_segment
 
@@ -115,3 +118,22 @@ def test_a_setting_out_of_its_range_is_refused_before_any_work(choice: dict[str,
 def test_a_bad_ledger_is_an_error_not_a_missing_section(orders: pd.DataFrame, ledger: pd.DataFrame) -> None:
     with pytest.raises(InputError, match="unknown name 'staf'"):
         analyse_customers(orders, ledger.assign(category="staf"))
+
+
+@pytest.mark.parametrize("engine", ["polars", "pyarrow", "duckdb"])
+def test_another_engine_gives_the_same_report(
+    engine: str, orders: pd.DataFrame, ledger: pd.DataFrame, analysis: Analysis
+) -> None:
+    import pyarrow as pa
+
+    tables = [pa.Table.from_pandas(frame, preserve_index=False) for frame in (orders, ledger)]
+    if engine == "polars":
+        tables = [pl.from_arrow(table) for table in tables]
+    if engine == "duckdb":
+        tables = [duckdb.connect().from_arrow(table) for table in tables]
+    other = analyse_customers(*tables, analysis.settings)
+    assert other.value.total == pytest.approx(analysis.value.total, rel=1e-9)
+    assert other.holdout.actual.tolist() == analysis.holdout.actual.tolist()
+    assert other.roi.roi == pytest.approx(analysis.roi.roi, rel=1e-12)
+    assert report_contents(other).lead == report_contents(analysis).lead
+    assert set(other.tables()) == set(analysis.tables())

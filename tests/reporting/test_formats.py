@@ -72,6 +72,8 @@ def test_shares_are_percents_and_small_ones_are_not_nothing(value: float, digits
 
 def test_a_currency_code_stands_after_the_amount() -> None:
     assert formats.money_text(1234.0, "CHF") == "1,234 CHF"
+    assert formats.money_words(8_310_000.0, "GBP") == "8.31 million GBP"
+    assert formats.money_tick(8_310_000.0, "GBP") == "8.3M GBP"
 
 
 def test_days_and_months_are_written_out() -> None:

@@ -50,21 +50,27 @@ def report_contents(analysis: Analysis) -> ReportContents:
     ReportContents
         Title, headlines and sections; it names no customer.
     """
-    audit = analysis.transactions.audit
     makers = (customers_headline, revenue_headline, active_headline, churn_headline)
     forecasts = (value_headline, cost_headline, return_headline, trust_headline)
     headlines = tuple(make(analysis) for make in (*makers, *forecasts))
     return ReportContents(
         title=analysis.settings.title,
-        period=(
-            f"Orders from {day_text(audit.first_day)} to {day_text(audit.last_day)}, "
-            f"{plural(audit.rows_out, 'row')} of {plural(analysis.profile.n_customers, 'customer')}."
-        ),
+        period=period_words(analysis),
         lead=lead(analysis),
         headlines=headlines,
         sections=tuple(make(analysis) for make in SECTIONS),
         notices=analysis.settings.notices,
         currency=analysis.settings.currency,
+    )
+
+
+def period_words(analysis: Analysis) -> str:
+    """Say which time and which rows the numbers come from."""
+    audit = analysis.transactions.audit
+    lost = f" {plural(audit.rows_lost, 'row')} could not be used; see the end of this page." if audit.rows_lost else ""
+    return (
+        f"Orders from {day_text(audit.first_day)} to {day_text(audit.last_day)}, {plural(audit.rows_out, 'row')} of "
+        f"{plural(analysis.profile.n_customers, 'customer')}.{lost}"
     )
 
 

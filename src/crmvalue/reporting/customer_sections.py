@@ -253,8 +253,20 @@ def retention_section(analysis: Analysis) -> Section:
         method=(
             f"A cohort is everybody who first bought in that month, {count_text(table.cohort_size.sum())} customers in "
             "all. A cell is the share of them with a purchase in the calendar month that many months later. Cells of "
-            f"months that had not ended on {day_text(table.observation_end)} are empty."
+            f"months that had not ended on {day_text(table.observation_end)} are empty; numbers over all cohorts are "
+            f"of those old enough.{shown_words(table)}"
         ),
+    )
+
+
+def shown_words(table: RetentionTable) -> str:
+    """Say what of a long table is left out; nothing if all is shown."""
+    cohorts, ages, _ = retention_shown(table)
+    if len(cohorts) == len(table.cohorts) and table.values.shape[1] - len(ages) <= 2:  # age 0, and the last month
+        return ""
+    return (
+        f" Shown are the latest {plural(len(cohorts), 'cohort')} and the first {plural(len(ages), 'month')}; the table "
+        "in the folder of the report has all."
     )
 
 

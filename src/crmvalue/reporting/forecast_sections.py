@@ -122,22 +122,28 @@ def no_model(result: object) -> str:
 
 
 def trust_section(analysis: Analysis) -> Section:
-    """How sure are we: the forecast tested on months held back, the data audited."""
+    """Say how sure this is: the forecast tested on months held back, the rows audited."""
+    method = (
+        "The test fits the purchase model to the first two thirds of the time alone, and compares what it expects of "
+        "these customers in the last third with what they did. It tests the number of purchases, not the spend."
+    )
     return Section(
         key="trust",
         heading="How sure are we?",
         findings=tuple(text for text in (holdout_words(analysis.holdout), audit_words(analysis)) if text),
         exhibits=(*holdout_exhibit(analysis.holdout), audit_exhibit(analysis)),
-        missing=""
-        if not isinstance(analysis.holdout, Missing)
-        else f"The forecast was not tested: {analysis.holdout.reason}",
-        method=(
-            "The test fits the purchase model to the first two thirds of the time alone, and compares what it expects "
-            "of these customers in the last third with what they did. It tests the number of purchases, not the spend."
-            if not isinstance(analysis.holdout, Missing)
-            else ""
-        ),
+        missing=no_test(analysis),
+        method="" if isinstance(analysis.holdout, Missing) else method,
     )
+
+
+def no_test(analysis: Analysis) -> str:
+    """Say why the forecast was not tested; nothing if it was."""
+    if not isinstance(analysis.holdout, Missing):
+        return ""
+    if isinstance(analysis.purchases_fit, Missing):
+        return "There is no forecast that could be tested; the reason stands above."
+    return f"The forecast was not tested: {analysis.holdout.reason}"
 
 
 def holdout_words(check: HoldoutCheck | Missing) -> str:
@@ -198,7 +204,7 @@ def audit_exhibit(analysis: Analysis) -> Exhibit:
         ("Left out: refunds", audit.refunds_dropped),
     )
     noted = (
-        ("Among them equal to an earlier row (kept)", audit.duplicate_rows - audit.duplicates_dropped),
+        ("Rows equal to an earlier one (kept)", audit.duplicate_rows - audit.duplicates_dropped),
         ("Among them with a negative amount (refunds)", audit.negative_amounts),
         ("Among them with amount 0 (they count as purchases)", audit.zero_amounts),
         ("Customers with refunds alone (no customers here)", audit.refund_only_customers),

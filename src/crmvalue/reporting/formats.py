@@ -57,7 +57,7 @@ def money_words(value: float, currency: str = "") -> str:
     size, _, word = step(value)
     if not word:
         return money_text(float(f"{value:.3g}") if abs(value) >= 1000 else value, currency)
-    return (MINUS if value < 0 else "") + with_currency(three_digits(abs(value) / size), currency) + f" {word}"
+    return (MINUS if value < 0 else "") + with_currency(f"{three_digits(abs(value) / size)} {word}", currency)
 
 
 def money_short(value: float, currency: str = "") -> str:

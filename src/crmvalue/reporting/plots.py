@@ -33,7 +33,20 @@ if TYPE_CHECKING:
 
 
 def plot_segments(profile: SegmentProfile, ax: Axes) -> Axes:
-    """Share of the customers and share of the revenue of each segment that has customers."""
+    """Share of the customers and share of the revenue of each segment that has customers.
+
+    Parameters
+    ----------
+    profile : SegmentProfile
+        From `segment_profile`.
+    ax : matplotlib.axes.Axes
+        Where to draw.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The same `ax`.
+    """
     names, customers, revenue = columns(profile.frame, "segment", "customer_share", "revenue_share")
     there = customers > 0
     rows = np.arange(int(there.sum()))
@@ -52,7 +65,20 @@ def plot_segments(profile: SegmentProfile, ax: Axes) -> Axes:
 
 
 def plot_concentration(value: CustomerValue, ax: Axes) -> Axes:
-    """Which share of the customers, best first, brings which share of the value expected of all."""
+    """Which share of the customers, best first, brings which share of the value expected of all.
+
+    Parameters
+    ----------
+    value : CustomerValue
+        From `customer_value`.
+    ax : matplotlib.axes.Axes
+        Where to draw.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The same `ax`.
+    """
     customers, reached = concentration(columns(value.frame, "value")[0])
     thin = np.unique(np.linspace(0, len(customers) - 1, 201).astype(int))
     ax.fill_between(customers[thin], reached[thin], color=PALETTE["heat1"], lw=0)
@@ -73,7 +99,20 @@ def plot_concentration(value: CustomerValue, ax: Axes) -> Axes:
 
 
 def plot_alive(alive: RepeatersAlive, ax: Axes) -> Axes:
-    """How many customers lie in each tenth of the probability to be still a customer."""
+    """How many customers lie in each tenth of the probability to be still a customer.
+
+    Parameters
+    ----------
+    alive : RepeatersAlive
+        From an analysis: the customers with a repeat purchase.
+    ax : matplotlib.axes.Axes
+        Where to draw.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The same `ax`.
+    """
     counts, edges = np.histogram(alive.probability, bins=10, range=(0, 1))
     ax.bar(edges[:-1] + 0.05, counts, width=0.092, color=[PALETTE["orange"]] * 5 + [PALETTE["blue"]] * 5)
     for left, n in zip(edges[:-1], counts, strict=True):
@@ -89,7 +128,20 @@ def plot_alive(alive: RepeatersAlive, ax: Axes) -> Axes:
 
 
 def plot_retention(table: RetentionTable, ax: Axes) -> Axes:
-    """Share of each cohort (row) that came at each age (column); blank where a period has not ended yet."""
+    """Share of each cohort (row) that came at each age (column); blank where a period has not ended yet.
+
+    Parameters
+    ----------
+    table : RetentionTable
+        From `retention_table`.
+    ax : matplotlib.axes.Axes
+        Where to draw.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The same `ax`.
+    """
     from matplotlib.colors import BoundaryNorm, ListedColormap
     from matplotlib.patches import Patch
 
@@ -127,7 +179,20 @@ def heat_edges(shares: Array) -> Array:
 
 
 def plot_churn(churn: ChurnRates, ax: Axes) -> Axes:
-    """Churn rate of each period with its interval as a band; nothing where it cannot be judged."""
+    """Churn rate of each period with its interval as a band; nothing where it cannot be judged.
+
+    Parameters
+    ----------
+    churn : ChurnRates
+        From `churn_rates`.
+    ax : matplotlib.axes.Axes
+        Where to draw.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The same `ax`.
+    """
     periods, rates, low, high = columns(churn.frame, "period", "churn_rate", "lower", "upper")
     rows = np.arange(len(periods))
     known = churn_judged(churn)
@@ -148,13 +213,43 @@ def plot_churn(churn: ChurnRates, ax: Axes) -> Axes:
 
 
 def plot_segment_values(segments: ValueBySegment, ax: Axes, *, currency: str = "") -> Axes:
-    """Value expected of each segment that has customers."""
+    """Value expected of each segment that has customers.
+
+    Parameters
+    ----------
+    segments : ValueBySegment
+        From an analysis.
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    currency : str
+        Sign or code of the currency.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The same `ax`.
+    """
     there = segments.customers > 0
     return plot_bars([str(name) for name in segments.segment[there]], segments.value[there], ax, currency=currency)
 
 
 def plot_costs(costs: CostBreakdown, ax: Axes, *, currency: str = "") -> Axes:
-    """Amount and share of each category of cost."""
+    """Amount and share of each category of cost.
+
+    Parameters
+    ----------
+    costs : CostBreakdown
+        From `cost_breakdown`, by category.
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    currency : str
+        Sign or code of the currency.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The same `ax`.
+    """
     categories, amounts = columns(costs.frame, "category", "amount")
     return plot_bars([category_name(name) for name in categories], amounts, ax, currency=currency)
 
@@ -175,7 +270,22 @@ def plot_bars(names: Sequence[str], amounts: Array, ax: Axes, *, currency: str =
 
 
 def plot_monthly_costs(costs: CostBreakdown, ax: Axes, *, currency: str = "") -> Axes:
-    """One bar a month, the largest categories stacked and the others together."""
+    """One bar a month, the largest categories stacked and the others together.
+
+    Parameters
+    ----------
+    costs : CostBreakdown
+        From `cost_breakdown`, by category and month.
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    currency : str
+        Sign or code of the currency.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The same `ax`.
+    """
     months, names, amounts = monthly_stack(costs)
     rows, above, below = np.arange(len(months)), np.zeros(len(months)), np.zeros(len(months))
     for name, colour, values in zip(names, STACK, amounts, strict=False):
@@ -190,7 +300,22 @@ def plot_monthly_costs(costs: CostBreakdown, ax: Axes, *, currency: str = "") ->
 
 
 def plot_cash_flow(roi: ReturnOnInvestment, ax: Axes, *, currency: str = "") -> Axes:
-    """Benefits above the line, costs below, and what is left so far as a line."""
+    """Benefits above the line, costs below, and what is left so far as a line.
+
+    Parameters
+    ----------
+    roi : ReturnOnInvestment
+        From `return_on_investment`.
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    currency : str
+        Sign or code of the currency.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The same `ax`.
+    """
     periods, benefit, cost, running = columns(roi.cash_flow, "period", "benefit", "cost", "cumulative")
     rows = np.arange(len(periods))
     ax.bar(rows, benefit, width=0.78, color=PALETTE["green"], label="Contribution")
@@ -207,7 +332,20 @@ def plot_cash_flow(roi: ReturnOnInvestment, ax: Axes, *, currency: str = "") -> 
 
 
 def plot_holdout(check: HoldoutCheck, ax: Axes) -> Axes:
-    """Purchases held back, as counted and as the model expected them, by the number of repeat purchases before."""
+    """Purchases held back, as counted and as the model expected them, by the number of repeat purchases before.
+
+    Parameters
+    ----------
+    check : HoldoutCheck
+        From an analysis.
+    ax : matplotlib.axes.Axes
+        Where to draw.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The same `ax`.
+    """
     rows = np.arange(len(check.frequency))
     ax.bar(rows - 0.2, check.actual, width=0.36, color=PALETTE["stone"], label="Counted")
     ax.bar(rows + 0.2, check.expected, width=0.36, color=PALETTE["blue"], label="Expected by the model")
