@@ -168,7 +168,7 @@ def figures_exhibit(roi: ReturnOnInvestment, money: str) -> Exhibit:
     }
     return Exhibit(
         key="return-figures",
-        caption=f"The return in figures; paid back {payback_words(roi.payback)}",
+        caption=f"The return in figures; payback: {payback_words(roi.payback)}",
         table=table_of("Contribution and cost, as they were and at present value", table),
     )
 
