@@ -1,0 +1,27 @@
+"""Plots in the notebooks are SVG whose colours follow the page, light or dark, as in the report."""
+
+import io
+import itertools
+import logging
+
+import matplotlib as mpl
+from IPython import get_ipython
+from matplotlib.figure import Figure
+
+from crmvalue.reporting.html import PIXELS_PER_INCH, SETTINGS, for_page
+
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # it says when it builds its list of fonts
+mpl.rcParams.update({**SETTINGS, "figure.constrained_layout.use": True, "figure.figsize": (10, 4.5)})
+numbers = itertools.count(1)
+
+
+def as_svg(figure: Figure) -> str:
+    """Return the figure as an element of the page."""
+    buffer = io.StringIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    figure.savefig(buffer, format="svg", dpi=PIXELS_PER_INCH, transparent=True, metadata=nothing)
+    label = figure.get_label() or "Plot of the numbers in the tables around it"
+    return f'<div class="plot">{for_page(buffer.getvalue(), label=label, key=f"plot{next(numbers)}")}</div>'
+
+
+get_ipython().display_formatter.formatters["text/html"].for_type(Figure, as_svg)
