@@ -10,6 +10,7 @@ from crmvalue._core.special import (
     digamma_rise,
     log_beta,
     log_rising,
+    log_rising_ratio,
     normal_quantile,
     purchases_until_dropout,
     trigamma_rise,
@@ -99,3 +100,15 @@ def test_purchases_until_dropout_are_zero_without_time_and_keep_their_shape():
 def test_purchases_without_dropout_are_those_of_the_negative_binomial():
     # a customer who leaves with chance 1e-12 buys shape · growth times
     assert purchases_until_dropout(3.0, 4.0, 1e-12, 1.0) == pytest.approx(12.0, rel=1e-10)
+
+
+def test_the_ratio_of_rising_factorials_agrees_with_60_digits():
+    rng = np.random.default_rng(0)
+    z, m, n = 10 ** rng.uniform([[-3], [-3], [-6]], [[6], [4], [12]], (3, 300))
+    with mpmath.workdps(60):
+        for i, (a, b, c) in enumerate(zip(*(map(mpmath.mpf, row) for row in (z, m, n)), strict=True)):
+            log_gamma = mpmath.loggamma
+            wanted = log_gamma(a) + log_gamma(a + b + c) - log_gamma(a + b) - log_gamma(a + c)
+            assert log_rising_ratio(z[i], m[i], n[i]) == pytest.approx(float(wanted), rel=1e-13, abs=0)
+    assert log_rising_ratio(z, m, n) == pytest.approx(log_rising_ratio(z, n, m), rel=0, abs=0)
+    assert log_rising_ratio(0.5, 3.0, 0.0) == 0

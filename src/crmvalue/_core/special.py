@@ -23,6 +23,7 @@ __all__ = [
     "gammaln",
     "log_beta",
     "log_rising",
+    "log_rising_ratio",
     "normal_quantile",
     "of_count",
     "purchases_until_dropout",
@@ -62,8 +63,36 @@ def log_rising(z: Numbers, n: Numbers) -> Array:
 
 def stirling_tail(z: Array) -> Array:
     """Return log Γ(z) less the leading terms of Stirling's series."""
+    return 1 / (12 * z) + stirling_rest(z)
+
+
+def stirling_rest(z: Array) -> Array:
+    """Return that tail less its own first term, 1 / (12 z)."""
     w = 1 / (z * z)
-    return (1 / 12 - w * (1 / 360 - w * (1 / 1260 - w * (1 / 1680 - w / 1188)))) / z
+    return -w * (1 / 360 - w * (1 / 1260 - w * (1 / 1680 - w / 1188))) / z
+
+
+def log_rising_ratio(z: Numbers, m: Numbers, n: Numbers) -> Array:
+    """Return log Γ(z) Γ(z + m + n) / [Γ(z + m) Γ(z + n)] for z > 0; m, n >= 0, whole or not. Never below 0.
+
+    The terms are added in a form without large differences, so that a ratio of Beta functions near 1 keeps its digits:
+    B(a, z + n) / B(a, z) is the exponential of minus this value at m = a.
+    """
+    z, few, many = np.broadcast_arrays(*(np.asarray(v, dtype=float) for v in (z, np.minimum(m, n), np.maximum(m, n))))
+    total = np.zeros(z.shape)
+    low = z < STIRLING_FROM
+    if low.any():  # Γ(z) = Γ(z + 1) / z, as often as it takes
+        place, less, more = z[low], few[low], many[low]
+        for step in range(int(STIRLING_FROM)):
+            total[low] += np.log1p(more / (place + step + less + more) * (less / (place + step)))
+    z = np.where(low, z + STIRLING_FROM, z)
+    at_many = np.log1p(few / (z + many))
+    both = many / (z + many) * (few / (z + few))
+    change = np.where(both > 0.5, at_many - np.log1p(few / z), np.log1p(-np.minimum(both, 0.5)))
+    total += many * at_many + few * np.log1p(many / z) + (z + few - 0.5) * change
+    total += both * (1 + z / (z + few + many)) / (12 * z)  # the second difference of 1 / (12 z)
+    ends = stirling_rest(z) - stirling_rest(z + few) - stirling_rest(z + many) + stirling_rest(z + few + many)
+    return np.asarray(total + ends)
 
 
 def log_beta(a: Numbers, b: Numbers) -> Array:
