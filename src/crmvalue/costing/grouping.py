@@ -1,0 +1,54 @@
+"""Groups of rows by one or more columns, and the order and shares in which they are shown."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from crmvalue._core.types import AnyArray, Array, IntArray
+
+
+def group_rows(keys: dict[str, AnyArray], n: int) -> tuple[dict[str, AnyArray], IntArray]:
+    """Return the distinct rows of the keys, in the order of their values, and the group that each of n rows is in."""
+    group, groups, codes = np.zeros(n, dtype=np.int64), {}, []
+    for name, values in keys.items():
+        code, groups[name] = ranked(values)
+        codes.append(code)
+    if not codes:
+        return {}, group
+    rows, group = np.unique(np.stack(codes), axis=1, return_inverse=True)
+    return {name: groups[name][row] for name, row in zip(groups, rows, strict=True)}, group.ravel()
+
+
+def ranked(values: AnyArray) -> tuple[IntArray, AnyArray]:
+    """Return the rank of each value among the distinct ones, and these in order; missing ones come last, as None."""
+    import pandas as pd
+
+    code, distinct = pd.factorize(values, use_na_sentinel=False)
+    distinct = np.asarray(distinct)
+    # objects may mix types, which have no order of their own
+    names = np.array([str(value) for value in distinct]) if values.dtype.kind == "O" else distinct
+    rank = np.lexsort((names, np.asarray(pd.isna(distinct))))
+    place = np.empty(len(rank), dtype=np.int64)
+    place[rank] = np.arange(len(rank))
+    ordered = distinct[rank]
+    if ordered.dtype.kind == "O":
+        ordered[np.asarray(pd.isna(ordered))] = None  # pandas made it NaN, which a column of text cannot hold
+    return place[code], ordered
+
+
+def match(wanted: AnyArray, present: AnyArray) -> IntArray:
+    """Place of each wanted label among the present ones, which are distinct; -1 where it is not there."""
+    import pandas as pd
+
+    found: IntArray = np.asarray(pd.Index(present).get_indexer(pd.Index(wanted)), dtype=np.int64)
+    return found
+
+
+def shares_of(amount: Array, total: float) -> Array:
+    """Share of each amount in the total; missing if the total is not above 0."""
+    return amount / total if total > 0 else np.full(len(amount), np.nan)
+
+
+def reading_order(period: AnyArray | None, amount: Array) -> IntArray:
+    """Order of the groups: by period, then the largest first; equal ones stay in the order of their names."""
+    return np.lexsort((-amount,) if period is None else (-amount, period))
