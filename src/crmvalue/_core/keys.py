@@ -26,13 +26,15 @@ LOW_BYTES = np.array([(1 << (8 * n)) - 1 for n in range(9)], dtype=np.uint64)
 
 def mixed_key(words: list[Words]) -> Words:
     """One key a row from the words of that row; equal rows have equal keys."""
-    key = np.zeros(len(words[0]), dtype=np.uint64)
-    for word in words:
+    key = words[0] * GOLDEN
+    shifted = np.empty_like(key)  # one scratch array: fresh memory costs more than the arithmetic
+    for word in words[1:]:
+        key ^= np.right_shift(key, np.uint64(32), out=shifted)
         key ^= word
-        key *= GOLDEN
-        key ^= key >> np.uint64(29)
         key *= SPLITMIX
-        key ^= key >> np.uint64(32)
+    key ^= np.right_shift(key, np.uint64(29), out=shifted)
+    key *= GOLDEN
+    key ^= np.right_shift(key, np.uint64(32), out=shifted)
     return key
 
 

@@ -16,7 +16,7 @@ from crmvalue._core import frames
 from crmvalue._core.checks import require_day, require_time_unit
 from crmvalue._core.frames import AnyFrame
 from crmvalue._core.show import result_html, result_text
-from crmvalue._core.types import DAYS_PER_UNIT, AnyArray, Array, Day, Frame, IntArray, TimeUnit
+from crmvalue._core.types import DAYS_PER_UNIT, AnyArray, Array, BoolArray, Day, Frame, IntArray, TimeUnit
 from crmvalue.data.transactions import Transactions, as_transactions
 from crmvalue.errors import InputError
 
@@ -140,15 +140,15 @@ def summarize_arrays(
     """Codes of the customers who have bought, ascending, and their columns; customers are coded from 0."""
     first_day = int(day.min()) if len(day) else 0
     bits = max(int(last_day - first_day).bit_length(), 1)
-    key = code.astype(np.int64)
-    key <<= bits
-    key |= day - first_day
+    key = code << bits
+    key += day
+    key -= first_day
     if len(amount) and amount.min() < 0:
         key = key[amount >= 0]
     key.sort()
-    key = key[np.diff(key, prepend=-1) != 0]  # one for each purchase day of a customer
+    key = key[begins_run(key)]  # one for each purchase day of a customer
     customer = key >> bits
-    starts = np.flatnonzero(np.diff(customer, prepend=-1))
+    starts = np.flatnonzero(begins_run(customer))
     purchases = np.diff(starts, append=len(key))
     present = customer[starts]
     del customer
@@ -161,9 +161,9 @@ def summarize_arrays(
     total_spend = np.bincount(code, weights=amount, minlength=n_codes)[present]
     first_of_code = np.full(n_codes, last_day, dtype=np.int32)
     first_of_code[present] = first
-    repeat = day > first_of_code[code]
-    repeat_spend = np.bincount(code[repeat], weights=amount[repeat], minlength=n_codes)[present]
-    del repeat, first_of_code
+    repeat_amount = amount * (day > first_of_code[code])
+    repeat_spend = np.bincount(code, weights=repeat_amount, minlength=n_codes)[present]
+    del repeat_amount, first_of_code
     frequency = purchases - 1
     monetary_value = np.full(len(present), np.nan)
     np.divide(repeat_spend, frequency, out=monetary_value, where=frequency > 0)
@@ -178,6 +178,13 @@ def summarize_arrays(
         "last_purchase": last.view("datetime64[D]"),
         "days_since_last": last_day - last,
     }
+
+
+def begins_run(values: IntArray) -> BoolArray:
+    """Whether each of the sorted values differs from the one before it."""
+    begins = np.ones(len(values), dtype=bool)
+    np.not_equal(values[1:], values[:-1], out=begins[1:])
+    return begins
 
 
 def summarize_lazy(
