@@ -4,7 +4,9 @@ Every table adds up to the ledger: amounts are added as whole cents where they a
 `crmvalue.costing`, one file a question.
 """
 
+from crmvalue.costing.amortization import AmortizedLedger, amortize_ledger
 from crmvalue.costing.breakdown import CostBreakdown, StageCosts, cost_breakdown, stage_costs
+from crmvalue.costing.hidden import CostLines, opportunity_cost, time_cost, waiting_cost
 from crmvalue.costing.ledger import Ledger, LedgerAudit, prepare_ledger
 from crmvalue.costing.taxonomy import COST_CATEGORIES, COST_STAGES, COST_TAXONOMY, CostTaxonomy
 
@@ -20,4 +22,10 @@ __all__ = [
     "CostBreakdown",
     "stage_costs",
     "StageCosts",
+    "amortize_ledger",
+    "AmortizedLedger",
+    "time_cost",
+    "waiting_cost",
+    "opportunity_cost",
+    "CostLines",
 ]
