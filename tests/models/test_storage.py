@@ -54,7 +54,7 @@ def test_other_text_is_refused(text):
     [
         ("version", 2, "version: got 2"),
         ("version", None, "version: got None"),
-        ("model", "os.system", "model: got 'os.system'. Known here: BG_NBD"),
+        ("model", "os.system", "model: got 'os.system'. Known here: NBD, BG_NBD"),
         ("model", ["BG_NBD"], "model: got"),
         ("params", {"r": 1.0}, "params: got r, and BG/NBD has r, alpha, a, b"),
         ("params", [1, 2, 3, 4], "params: missing or malformed"),

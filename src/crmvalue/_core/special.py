@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
+from scipy.special import betainc, digamma, expit, exprel, gammaln, hyp2f1, ndtri, polygamma
 from scipy.special import betaincinv as beta_quantile
-from scipy.special import digamma, expit, gammaln, hyp2f1, ndtri, polygamma
 
 from crmvalue._core.types import Array, BoolArray
 
@@ -98,6 +98,29 @@ def log_rising_ratio(z: Numbers, m: Numbers, n: Numbers) -> Array:
 def log_beta(a: Numbers, b: Numbers) -> Array:
     """Logarithm of the Beta function; `b` may be very large."""
     return np.asarray(gammaln(a) - log_rising(b, a))
+
+
+def relative_exp(x: Numbers) -> Array:
+    """(exp(x) − 1) / x, and 1 at 0."""
+    return np.asarray(exprel(x))
+
+
+def log_choices(n: Numbers, k: Numbers) -> Array:
+    """Return log Γ(n + k) / (Γ(n) k!): the ways in which k purchases come about."""
+    least = np.maximum(k, 1)
+    small, large = np.minimum(n, least), np.maximum(n, least)
+    return np.asarray(np.where(np.asarray(k) > 0, -log_beta(small, large) - np.log(least), 0.0))
+
+
+def log_negative_binomial(k: Numbers, shape: Numbers, growth: Numbers) -> Array:
+    """Log probability of k purchases where their number is Poisson with a mean ~ Gamma(shape) · growth."""
+    none = -np.multiply(shape, np.log1p(growth))
+    return np.asarray(none + log_choices(shape, k) - np.multiply(k, np.log1p(1 / np.asarray(growth))))
+
+
+def negative_binomial_tail(k: Numbers, shape: Numbers, growth: Numbers) -> Array:
+    """Return the probability of at least k >= 1 such purchases."""
+    return np.asarray(betainc(k, shape, 1 / (1 + 1 / np.asarray(growth))))
 
 
 def digamma_rise(z: Numbers, n: Numbers) -> Array:
@@ -228,3 +251,64 @@ def integral_over_dropout(shape: Array, growth: Array, a: Array, b: Array) -> Ar
     density = np.exp((a + 1) * np.log(p) + b * np.log(q) - log_norm)
     inside = bought / p - at_one + q * falling / (a + b)
     return np.asarray(at_one[:, 0] + step * np.einsum("ij,ij->i", density, inside))
+
+
+def mean_power(shape: Numbers, growth: Numbers, a: Numbers, b: Numbers) -> Array:
+    """Mean of (1 + p·growth)^−shape over p ~ Beta(a, b): 2F1(shape, a; a + b; −growth), always by an integral.
+
+    As in `integral_over_dropout`, the value f(1) is taken out and integration by parts turns the rest into the mean of
+    f − f(1) − (1−p) f'/(a+b) under Beta(a+1, b), in which nothing cancels.
+    """
+    given = np.broadcast_arrays(*(np.asarray(value, dtype=float) for value in (shape, growth, a, b)))
+    rows = [value.ravel() for value in given]
+    values = np.empty(rows[0].shape)
+    lower, upper, step = power_window(*rows)
+    order = np.argsort((upper - lower) / step, kind="stable")
+    for start in range(0, order.size, QUADRATURE_ROWS):
+        part = order[start : start + QUADRATURE_ROWS]
+        values[part] = integral_of_power(*(row[part] for row in (*rows, lower, upper, step)))
+    return values.reshape(given[0].shape)
+
+
+def log_power_density(y: Array, shape: Array, growth: Array, a: Array, b: Array) -> Array:
+    """Logarithm of p^(a+1) (1−p)^(b+1) (1 + p·growth)^−shape at y = log p/(1−p)."""
+    return np.asarray((a + 1) * y - (a + b + 2) * np.logaddexp(0, y) - shape * np.log1p(growth * expit(y)))
+
+
+def power_window(shape: Array, growth: Array, a: Array, b: Array) -> tuple[Array, Array, Array]:
+    """Lower and upper end and step for the integral over y; its integrand has one mode, the root of a quadratic."""
+    square, linear, constant = growth * (shape - a - b - 2), (a + 1) * growth - (a + b + 2) - shape * growth, a + 1
+    root = np.sqrt(np.maximum(linear**2 - 4 * square * constant, 0))
+    mode_p = 2 * constant / (root - linear)  # in (0, 1): positive at 0, negative at 1
+    mode_q = np.maximum(1 - mode_p, 1e-17)
+    mode = np.log(mode_p / mode_q)
+    inner = growth * mode_p / (1 + growth * mode_p)
+    curvature = (a + b + 2) * mode_p * mode_q + shape * inner * mode_q
+    highest = log_power_density(mode, shape, growth, a, b)
+    ends = []
+    for side in (-1, 1):
+        distance = np.sqrt(2 * NEGLIGIBLE / np.maximum(curvature, 0.1))
+        for _ in range(80):
+            near = highest - log_power_density(mode + side * distance, shape, growth, a, b) < NEGLIGIBLE
+            if not near.any():
+                break
+            distance = np.where(near, 1.25 * distance, distance)
+        ends.append(mode + side * distance)
+    return ends[0], ends[1], np.minimum(0.25, 0.5 / np.sqrt(curvature))
+
+
+def integral_of_power(
+    shape: Array, growth: Array, a: Array, b: Array, lower: Array, upper: Array, step: Array
+) -> Array:
+    """Trapezoidal rule for `mean_power`, as many nodes for each row as the neediest wants."""
+    n = int(np.ceil(np.max((upper - lower) / step)))
+    step = (upper - lower) / n
+    log_norm = log_beta(a + 1, b)[:, None]
+    at_one = np.exp(-shape * np.log1p(growth))
+    shape, growth, a, b = (value[:, None] for value in (shape, growth, a, b))
+    y = lower[:, None] + step[:, None] * np.arange(n + 1)
+    p, q = expit(y), expit(-y)
+    above = -np.expm1(-shape * np.log1p(q * growth / (1 + growth * p)))  # 1 − f(1) / f(p)
+    falling = shape * growth * q / (1 + growth * p) / (a + b)
+    log_density = (a + 1) * np.log(p) + b * np.log(q) - log_norm - shape * np.log1p(growth * p)
+    return np.asarray(at_one + step * np.einsum("ij,ij->i", np.exp(log_density), above + falling))

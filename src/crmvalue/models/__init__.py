@@ -7,9 +7,12 @@ from types import MappingProxyType
 
 from crmvalue.models.bg_nbd import BG_NBD
 from crmvalue.models.gamma_gamma import GAMMA_GAMMA
+from crmvalue.models.mbg_nbd import MBG_NBD
 from crmvalue.models.model import PurchaseModel, SpendModel
+from crmvalue.models.nbd import NBD
+from crmvalue.models.pareto_nbd import PARETO_NBD
 
 MODELS: Mapping[str, PurchaseModel | SpendModel] = MappingProxyType(
-    {model.name: model for model in (BG_NBD, GAMMA_GAMMA)}
+    {model.name: model for model in (NBD, BG_NBD, MBG_NBD, PARETO_NBD, GAMMA_GAMMA)}
 )
 """Every model by its name: the registry that saved fits and the contract test read."""

@@ -14,10 +14,14 @@ from typing import NamedTuple
 import numpy as np
 
 from crmvalue._core.optimise import Derivatives
+from crmvalue._core.quadrature import NEGLIGIBLE, from_zero
 from crmvalue._core.special import (
     digamma_rise,
     expit,
+    log_negative_binomial,
     log_rising,
+    mean_power,
+    negative_binomial_tail,
     purchases_until_dropout,
     trigamma_rise,
 )
@@ -36,34 +40,43 @@ class Params(NamedTuple):
 
 def log_likelihood(params: Params, frequency: Array, recency: Array, T: Array) -> Array:
     """Log-likelihood of each customer, eq. 6: she is alive, or she left after her last purchase."""
+    return log_likelihood_of_stays(params, frequency, frequency, recency, T)
+
+
+def log_likelihood_of_stays(params: Params, stays: Array, frequency: Array, recency: Array, T: Array) -> Array:
+    """Return the same for a customer who had so many occasions to leave: her repeat purchases, or one more."""
     r, alpha, a, b = params
     bought = log_rising(r, frequency) - r * np.log1p(T / alpha) - frequency * np.log(alpha + T)
-    stayed = log_rising(b, frequency) - log_rising(np.add(a, b), frequency)  # B(a, b+x) / B(a, b)
-    return bought + stayed + np.logaddexp(0, log_odds_left(params, frequency, recency, T))
+    stayed = log_rising(b, stays) - log_rising(np.add(a, b), stays)  # B(a, b+x) / B(a, b)
+    return bought + stayed + np.logaddexp(0, log_odds_left(params, stays, frequency, recency, T))
 
 
-def log_odds_left(params: Params, frequency: Array, recency: Array, T: Array) -> Array:
+def log_odds_left(params: Params, stays: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Log odds that she has left by T; minus infinity for a customer who had no occasion to."""
     r, alpha, a, b = params
     silence = np.log1p((T - recency) / (alpha + recency))  # log of (α+T) / (α+t_x)
-    odds = np.log(a) - np.log(b + np.maximum(frequency, 1) - 1) + (r + frequency) * silence
-    return np.where(np.asarray(frequency) > 0, odds, -np.inf)
+    odds = np.log(a) - np.log(b + np.maximum(stays, 1) - 1) + (r + frequency) * silence
+    return np.where(np.asarray(stays) > 0, odds, -np.inf)
 
 
 def derivatives(params: Params, frequency: Array, recency: Array, T: Array) -> Derivatives:
     """Log-likelihood of each customer with its first and second derivatives in r, α, a, b."""
+    return derivatives_of_stays(params, frequency, frequency, recency, T)
+
+
+def derivatives_of_stays(params: Params, stays: Array, frequency: Array, recency: Array, T: Array) -> Derivatives:
+    """Return the same for a customer who had so many occasions to leave."""
     r, alpha, a, b = params
     shape, end, last = r + frequency, 1 / (alpha + T), 1 / (alpha + recency)
-    odds = log_odds_left(params, frequency, recency, T)
-    left = expit(odds)
-    past = b + np.maximum(frequency, 1) - 1
+    left = expit(log_odds_left(params, stays, frequency, recency, T))
+    past = b + np.maximum(stays, 1) - 1
 
-    total = digamma_rise(a + b, frequency)
+    total = digamma_rise(a + b, stays)
     smooth = (
         digamma_rise(r, frequency) - np.log1p(T / alpha),
         r / alpha - shape * end,
         -total,
-        digamma_rise(b, frequency) - total,
+        digamma_rise(b, stays) - total,
     )
     by_odds = np.stack(  # of the log odds
         np.broadcast_arrays(np.log1p((T - recency) * last), shape * (end - last), 1 / a, -1 / past)
@@ -71,7 +84,7 @@ def derivatives(params: Params, frequency: Array, recency: Array, T: Array) -> D
     gradient = np.stack(smooth) + left * by_odds
 
     hessian = left * (1 - left) * by_odds[:, None] * by_odds[None, :]
-    total = trigamma_rise(a + b, frequency)
+    total = trigamma_rise(a + b, stays)
     hessian[0, 0] += trigamma_rise(r, frequency)
     hessian[0, 1] += 1 / alpha - end + left * (end - last)
     hessian[1, 0] = hessian[0, 1]
@@ -79,8 +92,9 @@ def derivatives(params: Params, frequency: Array, recency: Array, T: Array) -> D
     hessian[2, 2] -= total + left / a**2
     hessian[2, 3] -= total
     hessian[3, 2] = hessian[2, 3]
-    hessian[3, 3] += trigamma_rise(b, frequency) - total + left / past**2
-    return Derivatives(value=log_likelihood(params, frequency, recency, T), gradient=gradient, hessian=hessian)
+    hessian[3, 3] += trigamma_rise(b, stays) - total + left / past**2
+    value = log_likelihood_of_stays(params, stays, frequency, recency, T)
+    return Derivatives(value=value, gradient=gradient, hessian=hessian)
 
 
 def start(frequency: Array, recency: Array, T: Array, counts: IntArray) -> Params:
@@ -112,7 +126,13 @@ def diagnosis(params: Params) -> str:
 
 def probability_alive(params: Params, frequency: Array, recency: Array, T: Array) -> Array:
     """Probability that she is still a customer at T, from the odds in eq. 6."""
-    return np.asarray(expit(-log_odds_left(params, frequency, recency, T)))
+    return np.asarray(expit(-log_odds_left(params, frequency, frequency, recency, T)))
+
+
+def survival_if_alive(params: Params, horizon: Array, frequency: Array, T: Array) -> Array:
+    """Probability that a customer at T still is one at T + horizon: the mean of (1−p)^N over her N purchases."""
+    r, alpha, a, b = params
+    return mean_power(r + frequency, horizon / (alpha + T), a, b + frequency)
 
 
 def expected_purchases(params: Params, t: Array) -> Array:
@@ -136,13 +156,57 @@ def conditional_expected_purchases(params: Params, horizon: Array, frequency: Ar
     return expected * probability_alive(params, frequency, recency, T)
 
 
+def mass_if_alive(params: Params, count: Array, horizon: Array, frequency: Array, T: Array) -> Array:
+    """Probability of `count` purchases in (T, T + horizon] if she is a customer at T, as in eq. 8.
+
+    She would buy just so often and stays after each, or she would buy at least so often and leaves after that one.
+    """
+    r, alpha, a, b = params
+    shape, growth, past = r + frequency, horizon / (alpha + T), b + frequency
+    some = np.maximum(count, 1)
+    stays = np.exp(log_rising(past, some - 1) - log_rising(a + past, some - 1))  # after each purchase but the last
+    last = a + past + some - 1
+    exactly = np.exp(log_negative_binomial(count, shape, growth))
+    at_least = negative_binomial_tail(some, shape, growth)
+    bought = stays * ((past + some - 1) / last * exactly + a / last * at_least)
+    return np.asarray(np.where(np.asarray(count) > 0, bought, exactly))
+
+
+def residual_purchases_if_alive(
+    params: Params, rate: float, start: float, stop: float, frequency: Array, T: Array
+) -> Array:
+    """Purchases in (T + start, T + stop] expected of her, each discounted by exp(-rate · time from T); infinite if so.
+
+    The integral of their rate at T + u, (r+x)/(α+T) · mean of [1 + p·u/(α+T)]^−(r+x+1), times exp(-rate·u).
+    """
+    given = np.broadcast_arrays(params.r + frequency, params.alpha + T, params.a, params.b + frequency)
+    shape, scale, a, b = (np.asarray(value, dtype=float).ravel() for value in given)
+    if rate == 0 and np.isinf(stop):  # her purchases until she leaves: the mean of 1/p, less those before `start`
+        with np.errstate(divide="ignore"):
+            total = np.where(a > 1, (a + b - 1) / np.maximum(a - 1, 0), np.inf)
+        return (total - purchases_until_dropout(shape, start / scale, a, b)).reshape(given[0].shape)
+    total = np.empty(len(shape))
+    length = np.full(len(shape), min(stop - start, NEGLIGIBLE / rate if rate else np.inf))
+    quick = (scale + start) / (shape + 1)
+    for rows, u, weight, width in from_zero(np.minimum(quick, 1 / rate) if rate else quick, length):
+        own = shape[rows, None], scale[rows, None], a[rows, None], b[rows, None]
+        speed = own[0] / own[1] * mean_power(own[0] + 1, (start + u) / own[1], *own[2:])
+        total[rows] = width * np.einsum("ij,ij->i", weight, speed * np.exp(-rate * (start + u)))
+    return total.reshape(given[0].shape)
+
+
 def simulate(params: Params, T: Array, rng: np.random.Generator) -> Histories:
     """Draw customers observed for times T."""
+    return simulate_from(params, T, rng, first_occasion=1)
+
+
+def simulate_from(params: Params, T: Array, rng: np.random.Generator, *, first_occasion: int) -> Histories:
+    """Draw customers who may leave from this repeat purchase on; 0 is the first purchase of all."""
     r, alpha, a, b = params
     T = np.asarray(T, dtype=float)
     would_buy = rng.poisson(rng.gamma(r, 1 / alpha, T.shape) * T).astype(float)
     leave = np.clip(rng.beta(a, b, T.shape), 1e-300, 1 - 1e-16)
-    leaves_after = 1 + np.floor(rng.exponential(size=T.shape) / -np.log1p(-leave))  # geometric
+    leaves_after = first_occasion + np.floor(rng.exponential(size=T.shape) / -np.log1p(-leave))  # geometric
     frequency = np.minimum(would_buy, leaves_after)
     # the x-th of N points that lie at random in (0, T)
     place = rng.beta(np.maximum(frequency, 1), would_buy - frequency + 1)
@@ -154,14 +218,18 @@ BG_NBD = PurchaseModel(
     name="BG_NBD",
     title="BG/NBD",
     Params=Params,
+    time_powers=(0, 1, 0, 0),
     log_likelihood=log_likelihood,
     derivatives=derivatives,
     start=start,
     diagnosis=diagnosis,
     probability_alive=probability_alive,
+    survival_if_alive=survival_if_alive,
     expected_purchases=expected_purchases,
     purchases_if_alive=purchases_if_alive,
     conditional_expected_purchases=conditional_expected_purchases,
+    mass_if_alive=mass_if_alive,
+    residual_purchases_if_alive=residual_purchases_if_alive,
     simulate=simulate,
 )
 """The model as a record, to pass to `fit_purchases`."""

@@ -30,14 +30,20 @@ class PurchaseModel:
     name: str  # its key in MODELS
     title: str  # as the papers call it
     Params: Callable[..., tuple[float, ...]]  # NamedTuple of the parameters, named as in the paper
+    time_powers: tuple[int, ...]  # of each parameter: 1 if it is a time, -1 if it is a rate, 0 if it has no unit
     log_likelihood: Callable[..., Array]  # (params, frequency, recency, T) -> of each customer
     derivatives: Callable[..., Derivatives]  # (params, frequency, recency, T) -> log-likelihood by parameters, by row
     start: Callable[..., tuple[float, ...]]  # (frequency, recency, T, counts) -> Params to begin the search with
     diagnosis: Callable[..., str]  # (params) -> what it means that the search ended there
     probability_alive: Callable[..., Array]  # (params, frequency, recency, T)
+    survival_if_alive: Callable[..., Array]  # (params, horizon, frequency, T) -> still a customer at T + horizon
     expected_purchases: Callable[..., Array]  # (params, t) -> of a new customer up to t after her first purchase
     purchases_if_alive: Callable[..., Array]  # (params, horizon, frequency, T) -> in (T, T + horizon], if alive at T
     conditional_expected_purchases: Callable[..., Array]  # (params, horizon, frequency, recency, T)
+    mass_if_alive: Callable[..., Array]  # (params, count, horizon, frequency, T) -> of `count` in (T, T + horizon]
+    residual_purchases_if_alive: Callable[
+        ..., Array
+    ]  # (params, rate, start, stop, frequency, T) -> discounted, after T
     simulate: Callable[..., Histories]  # (params, T, rng)
 
     def __repr__(self) -> str:
@@ -59,6 +65,36 @@ class SpendModel:
     mean_exists_above: Callable[..., float]  # (params) -> the frequency above which a customer's mean spend exists
     expected_spend: Callable[..., Array]  # (params, frequency, monetary_value); plain arithmetic, so also on columns
     simulate: Callable[..., Array]  # (params, frequency, rng) -> monetary_value
+
+    def __repr__(self) -> str:
+        """Name of the record."""
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Tenures:
+    """Simulated contracts."""
+
+    tenure: Array  # period in which she left, or periods that she was seen to stay, shape (n,)
+    churned: BoolArray  # whether she left, shape (n,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class RetentionModel:
+    """In which contract period customers leave, seen when they do not renew."""
+
+    name: str  # its key in MODELS
+    title: str  # as the papers call it
+    Params: Callable[..., tuple[float, ...]]  # NamedTuple of the parameters, named as in the paper
+    log_likelihood: Callable[..., Array]  # (params, tenure, churned) -> of each customer
+    derivatives: Callable[..., Derivatives]  # (params, tenure, churned) -> log-likelihood by parameters, by row
+    start: Callable[..., tuple[float, ...]]  # (tenure, churned, counts) -> Params to begin the search with
+    diagnosis: Callable[..., str]  # (params) -> what it means that the search ended there
+    log_survival: Callable[..., Array]  # (params, t) -> of the chance to stay through t periods
+    log_leaving: Callable[..., Array]  # (params, t) -> of the chance to leave in period t = 1, 2, ...
+    retention_rate: Callable[..., Array]  # (params, t) -> share of those there after t − 1 who stay through period t
+    residual_lifetime: Callable[..., Array]  # (params, tenure, rate, stop) -> discounted periods that remain
+    simulate: Callable[..., Tenures]  # (params, T, rng)
 
     def __repr__(self) -> str:
         """Name of the record."""
