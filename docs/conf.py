@@ -15,7 +15,7 @@ author = "The crmvalue developers"
 version = release = metadata.version("crmvalue")
 
 templates_path = ["_templates"]
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "field_comments", "numpydoc", "myst_nb"]
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "field_comments", "mathml", "numpydoc", "myst_nb"]
 exclude_patterns = ["_build", "_ipython", "Thumbs.db"]
 default_role = "py:obj"  # a name in single backticks links to what it names, if that is documented
 nitpicky = False
@@ -32,7 +32,9 @@ nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 nb_merge_streams = True
+nb_output_stderr = "warn"  # a warning in a notebook is a warning of the build
 
+html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_title = "crmvalue"
 html_static_path = ["_static"]
@@ -44,6 +46,7 @@ html_theme_options = {
     "logo": {"text": "crmvalue"},
     "navbar_align": "left",
     "show_prev_next": True,
+    "show_toc_level": 2,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],

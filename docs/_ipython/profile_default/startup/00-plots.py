@@ -24,4 +24,7 @@ def as_svg(figure: Figure) -> str:
     return f'<div class="plot">{for_page(buffer.getvalue(), label=label, key=f"plot{next(numbers)}")}</div>'
 
 
-get_ipython().display_formatter.formatters["text/html"].for_type(Figure, as_svg)
+shell = get_ipython()
+shell.run_line_magic("matplotlib", "inline")  # now, as it would take away the formatter that is set below
+shell.display_formatter.formatters["image/png"].pop(Figure, None)
+shell.display_formatter.formatters["text/html"].for_type(Figure, as_svg)
