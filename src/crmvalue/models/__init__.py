@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from crmvalue.models.bdw import BDW
 from crmvalue.models.bg_nbd import BG_NBD
 from crmvalue.models.gamma_gamma import GAMMA_GAMMA
 from crmvalue.models.mbg_nbd import MBG_NBD
-from crmvalue.models.model import PurchaseModel, SpendModel
+from crmvalue.models.model import PurchaseModel, RetentionModel, SpendModel
 from crmvalue.models.nbd import NBD
 from crmvalue.models.pareto_nbd import PARETO_NBD
+from crmvalue.models.sbg import SBG
 
-MODELS: Mapping[str, PurchaseModel | SpendModel] = MappingProxyType(
-    {model.name: model for model in (NBD, BG_NBD, MBG_NBD, PARETO_NBD, GAMMA_GAMMA)}
+MODELS: Mapping[str, PurchaseModel | SpendModel | RetentionModel] = MappingProxyType(
+    {model.name: model for model in (NBD, BG_NBD, MBG_NBD, PARETO_NBD, GAMMA_GAMMA, SBG, BDW)}
 )
 """Every model by its name: the registry that saved fits and the contract test read."""

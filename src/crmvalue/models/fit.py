@@ -34,10 +34,12 @@ from crmvalue.models.histories import (
     to_numbers,
     unit_to_fit,
 )
-from crmvalue.models.model import PurchaseModel, SpendModel
+from crmvalue.models.model import PurchaseModel, RetentionModel, SpendModel
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from crmvalue.models.fit_retention import RetentionFit
 
 ROWS_AT_ONCE = 16_384  # distinct rows evaluated at a time: bounds the memory, and stays in the processor's cache
 
@@ -109,7 +111,7 @@ def text_of(fit: Fit) -> str:
     """Estimates in one line."""
     pairs = zip(names_of(fit), fit.params, standard_errors_of(fit), strict=True)
     listed = ", ".join(f"{name} {value:.4g} (se {error:.2g})" for name, value, error in pairs)
-    unit = f", time in {fit.time_unit}s" if isinstance(fit, PurchaseFit) else ""
+    unit = f", time in {fit.time_unit}s" if not isinstance(fit, SpendFit) else ""
     return f"<{fit.model.title}: {listed}; log-likelihood {fit.log_likelihood:.2f}, n {fit.n_customers:,}{unit}>"
 
 
@@ -158,7 +160,8 @@ class SpendFit:
     __repr__ = text_of
 
 
-Fit: TypeAlias = PurchaseFit | SpendFit
+Fit: TypeAlias = "PurchaseFit | SpendFit | RetentionFit"
+Model: TypeAlias = PurchaseModel | SpendModel | RetentionModel
 
 
 def fit_purchases(
@@ -291,7 +294,7 @@ def fit_spend(summary: CustomerSummary | Frame, model: SpendModel = GAMMA_GAMMA)
     )
 
 
-def fitted(model: PurchaseModel | SpendModel, data: Sequence[Array], counts: IntArray) -> Maximum:
+def fitted(model: Model, data: Sequence[Array], counts: IntArray) -> Maximum:
     """Return the maximum of the weighted log-likelihood over log parameters."""
 
     def evaluate(point: Array) -> Derivatives:
@@ -309,9 +312,7 @@ def fitted(model: PurchaseModel | SpendModel, data: Sequence[Array], counts: Int
         return maximise(evaluate, np.log(model.start(*data, counts)), describe=describe)
 
 
-def weighted_sum(
-    model: PurchaseModel | SpendModel, values: Array, data: Sequence[Array], counts: IntArray
-) -> Derivatives:
+def weighted_sum(model: Model, values: Array, data: Sequence[Array], counts: IntArray) -> Derivatives:
     """Log-likelihood over all customers, and its derivatives by the logarithms of the parameters."""
     params = model.Params(*values.tolist())
     k = len(values)

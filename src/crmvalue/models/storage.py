@@ -10,23 +10,25 @@ import numpy as np
 from crmvalue._core.types import DAYS_PER_UNIT
 from crmvalue.errors import InputError
 from crmvalue.models import MODELS
-from crmvalue.models.fit import PurchaseFit, SpendFit, names_of
-from crmvalue.models.model import PurchaseModel, SpendModel
+from crmvalue.models.fit import Fit, Model, PurchaseFit, SpendFit, names_of
+from crmvalue.models.fit_retention import RetentionFit
+from crmvalue.models.model import RetentionModel, SpendModel
 
 FORMAT = "crmvalue fit"
 VERSION = 1
 COUNTS = ("n_customers",)
+RETENTION_COUNTS = ("n_customers", "n_churned")
 SPEND_COUNTS = ("n_customers", "n_without_repeat", "n_not_positive")
 REMEDY = "Pass the text that fit_to_json made, unchanged."
 
 
-def fit_to_json(fit: PurchaseFit | SpendFit) -> str:
+def fit_to_json(fit: Fit) -> str:
     """Text from which `fit_from_json` makes the same fit.
 
     Parameters
     ----------
-    fit : PurchaseFit or SpendFit
-        What `fit_purchases` or `fit_spend` returned.
+    fit : PurchaseFit, SpendFit or RetentionFit
+        What `fit_purchases`, `fit_spend` or `fit_retention` returned.
 
     Returns
     -------
@@ -44,7 +46,7 @@ def fit_to_json(fit: PurchaseFit | SpendFit) -> str:
     >>> fit_from_json(fit_to_json(fit)).params
     Params(p=6.25, q=3.74, v=15.44)
     """
-    counts = COUNTS if isinstance(fit, PurchaseFit) else SPEND_COUNTS
+    counts = counts_of(fit.model)
     content: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
@@ -55,12 +57,12 @@ def fit_to_json(fit: PurchaseFit | SpendFit) -> str:
         "gradient_norm": fit.gradient_norm,
         **{name: getattr(fit, name) for name in counts},
     }
-    if isinstance(fit, PurchaseFit):
+    if not isinstance(fit, SpendFit):
         content["time_unit"] = fit.time_unit
     return json.dumps(content, allow_nan=False, indent=2)
 
 
-def fit_from_json(text: str) -> PurchaseFit | SpendFit:
+def fit_from_json(text: str) -> Fit:
     """Fit that `fit_to_json` wrote.
 
     Parameters
@@ -70,7 +72,7 @@ def fit_from_json(text: str) -> PurchaseFit | SpendFit:
 
     Returns
     -------
-    PurchaseFit or SpendFit
+    PurchaseFit, SpendFit or RetentionFit
         With the same numbers.
 
     Raises
@@ -107,7 +109,7 @@ def not_a_number(constant: str) -> float:
     raise ValueError(constant)
 
 
-def read_fit(content: dict[str, Any], model: PurchaseModel | SpendModel) -> PurchaseFit | SpendFit:
+def read_fit(content: dict[str, Any], model: Model) -> Fit:
     """Check each field and build the fit."""
     names = model.Params._fields  # type: ignore[attr-defined]  # a NamedTuple
     k = len(names)
@@ -132,13 +134,22 @@ def read_fit(content: dict[str, Any], model: PurchaseModel | SpendModel) -> Purc
         "log_covariance": covariance,
         "log_likelihood": number(content, "log_likelihood"),
         "gradient_norm": number(content, "gradient_norm"),
+        **{name: count(content, name) for name in counts_of(model)},
     }
     if isinstance(model, SpendModel):
-        return SpendFit(**found | {name: count(content, name) for name in SPEND_COUNTS})
+        return SpendFit(**found)
     unit = field(content, "time_unit", str)
     if unit not in DAYS_PER_UNIT:
         raise InputError(f"time_unit: got {unit!r}. Use one of {', '.join(DAYS_PER_UNIT)}.")
-    return PurchaseFit(**found | {name: count(content, name) for name in COUNTS}, time_unit=unit)
+    kind = RetentionFit if isinstance(model, RetentionModel) else PurchaseFit
+    return kind(**found, time_unit=unit)
+
+
+def counts_of(model: Model) -> tuple[str, ...]:
+    """Names of the counts that a fit of this model holds."""
+    if isinstance(model, SpendModel):
+        return SPEND_COUNTS
+    return RETENTION_COUNTS if isinstance(model, RetentionModel) else COUNTS
 
 
 def field(content: dict[str, Any], name: str, kind: type) -> Any:

@@ -1,0 +1,156 @@
+"""BdW, beta-discrete-Weibull: as sBG, and a customer's own chance to leave may fall or rise with her tenure [1]_.
+
+She stays through t periods with chance (1 − θ)^(t^c), and θ ~ Beta(γ, δ) among customers. With c = 1 it is sBG; with c
+above 1 each customer is ever more likely to leave, with c below 1 ever less.
+
+.. [1] Fader, Hardie, Liu, Davin & Steenburgh (2018) "'How to project customer retention' revisited: the role of
+   duration dependence", Journal of Interactive Marketing 43, 1-16. https://doi.org/10.1016/j.intmar.2018.01.002
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from crmvalue._core.optimise import Derivatives
+from crmvalue._core.special import digamma, log_rising_ratio, trigamma
+from crmvalue._core.types import Array, IntArray
+from crmvalue.models import sbg
+from crmvalue.models.model import RetentionModel, Tenures
+from crmvalue.models.residual_lifetime import discounted_periods
+
+
+class Params(NamedTuple):
+    """Parameters, as in the paper."""
+
+    gamma: float  # pseudo-count of leaving at the first renewal
+    delta: float  # pseudo-count of staying
+    c: float  # duration dependence: 1 for none
+
+
+def log_likelihood(params: Params, tenure: Array, churned: Array) -> Array:
+    """Log-likelihood of each customer: she left in period `tenure`, or was still there after it."""
+    stayed = np.subtract(tenure, churned)
+    hazard = np.where(np.asarray(churned) > 0, hazard_sum(params, np.maximum(tenure, 1)), np.inf)
+    return log_survival(params, stayed) + np.log(-np.expm1(-hazard))
+
+
+def log_survival(params: Params, t: Array) -> Array:
+    """Logarithm of S(t) = B(γ, δ + t^c) / B(γ, δ), the chance to stay through t periods."""
+    gamma, delta, c = params
+    return -log_rising_ratio(delta, gamma, np.power(t, c, dtype=float))
+
+
+def hazard_sum(params: Params, t: Array) -> Array:
+    """Return log S(t − 1) / S(t), from t = 1 on."""
+    gamma, delta, c = params
+    ever = np.power(t, c, dtype=float)
+    with np.errstate(divide="ignore"):  # at t = 1 all of t^c is new
+        new = -ever * np.expm1(c * np.log1p(-1 / np.asarray(t, dtype=float)))
+    return log_rising_ratio(delta + np.power(np.subtract(t, 1), c, dtype=float), gamma, new)
+
+
+def log_leaving(params: Params, t: Array) -> Array:
+    """Logarithm of S(t − 1) − S(t), the chance to leave in period t = 1, 2, ..."""
+    return log_likelihood(params, t, np.ones_like(t, dtype=float))
+
+
+def retention_rate(params: Params, t: Array) -> Array:
+    """Share of those still there after period t − 1 who stay through period t."""
+    return np.asarray(np.exp(-hazard_sum(params, t)))
+
+
+def residual_lifetime(params: Params, tenure: Array, rate: Array, stop: Array) -> Array:
+    """Discounted periods that remain to a customer of this tenure: Σ (1 + rate)^−k S(n + k) / S(n) from k = 0.
+
+    The present period counts and is not discounted; `stop` periods in all. Without discount and end it is infinite for
+    c·γ at most 1.
+    """
+    gamma, delta, c = params
+    return discounted_periods(gamma, delta, c, tenure, rate, stop)
+
+
+def derivatives(params: Params, tenure: Array, churned: Array) -> Derivatives:
+    """Log-likelihood of each customer with its first and second derivatives in γ, δ, c.
+
+    Of one who left after t periods it is f(t) + log(1 − e^−h) with f = log S and h = f(t) − f(t + 1).
+    """
+    stayed = np.subtract(tenure, churned)
+    gradient, hessian = survival_derivatives(params, stayed)
+    left = np.asarray(churned) > 0
+    hazard = np.where(left, hazard_sum(params, np.maximum(tenure, 1)), 1.0)
+    odds = np.where(left, np.exp(-hazard) / -np.expm1(-hazard), 0.0)  # 1 / (e^h − 1)
+    after, bend = survival_derivatives(params, stayed + 1)
+    by_hazard = gradient - after
+    bend = odds * (hessian - bend) - odds * (1 + odds) * by_hazard[:, None] * by_hazard[None, :]
+    value = log_likelihood(params, tenure, churned)
+    return Derivatives(value=value, gradient=gradient + odds * by_hazard, hessian=hessian + bend)
+
+
+def survival_derivatives(params: Params, t: Array) -> tuple[Array, Array]:
+    """First and second derivatives of log S(t) in γ, δ, c."""
+    gamma, delta, c = params
+    passed = np.power(t, c, dtype=float)
+    log_t = np.log(np.maximum(t, 1))  # at t = 0 it is multiplied by 0
+    whole, stay = np.add(gamma, delta), delta + passed
+    by_whole = digamma(whole) - digamma(whole + passed)
+    by_passed = digamma(stay) - digamma(whole + passed)
+    gradient = [by_whole, digamma(stay) - digamma(delta) + by_whole, passed * log_t * by_passed]
+    at_whole, at_stay = trigamma(whole + passed), trigamma(stay)
+    bend = trigamma(whole) - at_whole
+    slope = passed * log_t
+    hessian = [
+        [bend, bend, -slope * at_whole],
+        [bend, bend + at_stay - trigamma(delta), slope * (at_stay - at_whole)],
+        [-slope * at_whole, slope * (at_stay - at_whole), slope**2 * (at_stay - at_whole) + slope * log_t * by_passed],
+    ]
+    rows = [np.stack(np.broadcast_arrays(*row, passed)[:3]) for row in hessian]
+    return np.stack(np.broadcast_arrays(*gradient)), np.stack(rows)
+
+
+def start(tenure: Array, churned: Array, counts: IntArray) -> Params:
+    """Start from sBG: no duration dependence."""
+    alpha, beta = sbg.start(tenure, churned, counts)
+    return Params(gamma=alpha, delta=beta, c=1.0)
+
+
+def diagnosis(params: Params) -> str:
+    """Say what it means that the search for a maximum ended at these parameters."""
+    gamma, delta, c = params
+    if gamma + delta > 1e3:
+        return (
+            f"gamma and delta grow together without end: as far as these data show, all customers are alike, with "
+            f"c {c:.2g}"
+        )
+    if c < 1e-3 or gamma + delta < 1e-3:
+        return "c, or gamma and delta, tend to 0: those who stay at first never leave in these data"
+    return "The likelihood rises towards the border of the parameters; sBG has one parameter less"
+
+
+def simulate(params: Params, T: Array, rng: np.random.Generator) -> Tenures:
+    """Draw customers whose contracts run for T periods; infinite T shows when each leaves."""
+    gamma, delta, c = params
+    T = np.asarray(T, dtype=float)
+    leave = np.clip(rng.beta(gamma, delta, T.shape), 1e-300, 1 - 1e-16)
+    with np.errstate(over="ignore"):  # she never leaves
+        passed = (rng.exponential(size=T.shape) / -np.log1p(-leave)) ** (1 / np.asarray(c))
+    leaves_in = 1 + np.floor(passed)
+    return Tenures(tenure=np.minimum(leaves_in, T), churned=leaves_in <= T)
+
+
+BDW = RetentionModel(
+    name="BDW",
+    title="BdW",
+    Params=Params,
+    log_likelihood=log_likelihood,
+    derivatives=derivatives,
+    start=start,
+    diagnosis=diagnosis,
+    log_survival=log_survival,
+    log_leaving=log_leaving,
+    retention_rate=retention_rate,
+    residual_lifetime=residual_lifetime,
+    simulate=simulate,
+)
+"""The model as a record, to pass to `fit_retention`."""
