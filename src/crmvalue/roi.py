@@ -15,10 +15,10 @@ from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import Day, Frame, Period
 from crmvalue.costs import Ledger
 from crmvalue.errors import InputError
-from crmvalue.finance.cash_flow import payback_years
 from crmvalue.finance.daily_flow import daily_flow, discounted_sum, flow_by_period
 from crmvalue.finance.dated_amounts import read_dated_amounts
 from crmvalue.finance.exact_sums import exact_sum
+from crmvalue.finance.payback import payback_years
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,4 +1,4 @@
-"""What a series of payments is worth today, and when it has paid back.
+"""What a series of payments is worth today, in one sum or for each unit of money laid out.
 
 References
 ----------
@@ -7,14 +7,15 @@ Brealey, Myers & Allen (2020) "Principles of Corporate Finance", 13th edition, c
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from crmvalue._core.checks import require_number, require_option, require_rows
-from crmvalue._core.types import Array, IntArray
+from crmvalue._core.types import Array
 from crmvalue.errors import InputError
-from crmvalue.finance.exact_sums import running_sums
-from crmvalue.finance.rates import DAYS_PER_YEAR
+from crmvalue.finance.timed_flow import Dates, FirstAt, TimedFlow, read_flow, to_numbers
 
 
 def present_value(contribution: ArrayLike, *, discount_rate: float) -> Array:
@@ -58,17 +59,21 @@ def present_value(contribution: ArrayLike, *, discount_rate: float) -> Array:
     return worth
 
 
-def net_present_value(cash_flow: ArrayLike, *, discount_rate: float, first_at: int = 0) -> float:
-    """Value today of one series of payments in and out, one a period.
+def net_present_value(
+    cash_flow: ArrayLike, *, discount_rate: float, first_at: FirstAt = 0, dates: Dates | None = None
+) -> float:
+    """Value today of one series of payments in and out.
 
     Parameters
     ----------
-    cash_flow : array_like, shape (n_periods,)
-        Money in (positive) or out (negative) in each period.
+    cash_flow : array_like, shape (n_payments,)
+        Money in (positive) or out (negative), one payment a period, or one a date.
     discount_rate : float
-        Cost of capital per period, 0.01 for 1 %; above -1.
+        Cost of capital, 0.01 for 1 %; above -1. Per period, or per year if there are `dates`.
     first_at : {0, 1}
         When the first payment is due: 0 is today, as in textbooks; 1 is one period from now, as in spreadsheets.
+    dates : sequence of days, shape (n_payments,), optional
+        Day of each payment, in any order, instead of one payment a period. The first of them is today.
 
     Returns
     -------
@@ -78,15 +83,18 @@ def net_present_value(cash_flow: ArrayLike, *, discount_rate: float, first_at: i
     Raises
     ------
     InputError
-        If `discount_rate` is -1 or below, or a payment is missing or infinite.
+        If `discount_rate` is -1 or below, a payment or date is missing, or present values are too large for a number.
 
     See Also
     --------
     present_value : one row a customer, the first payment one period from now.
+    return_on_investment : dated benefits and costs from frames.
 
     Notes
     -----
-    The payment in place t, counted from 0, is divided by ``(1 + discount_rate) ** (t + first_at)``.
+    A payment due at time t is divided by ``(1 + discount_rate) ** t``. The payment in place i, counted from 0, is due
+    at ``t = i + first_at``; a dated one at ``t = days / 365.25``, with the days from the first date. Spreadsheets take
+    years of 365 days: their rate is ``(1 + discount_rate) ** (365 / 365.25) - 1``.
 
     Examples
     --------
@@ -94,36 +102,178 @@ def net_present_value(cash_flow: ArrayLike, *, discount_rate: float, first_at: i
     5.0
     >>> round(net_present_value([-40000, 5000, 8000, 12000, 30000], discount_rate=0.08), 5)
     3065.22267
+    >>> days = ["2024-01-01", "2028-01-01"]  # four years of 365.25 days
+    >>> round(net_present_value([-95.0, 146.41], discount_rate=0.10, dates=days), 6)
+    5.0
     """
-    require_number("discount_rate", discount_rate, above=-1)
+    rate = require_number("discount_rate", discount_rate, above=-1)
+    return discounted_total(read_flow(cash_flow, dates, first_at=first_at), rate)
+
+
+def discounted_total(flow: TimedFlow, rate: float) -> float:
+    """Sum of the amounts, each at its value at time 0; added with one rounding."""
+    with np.errstate(over="ignore", invalid="ignore"):  # checked next
+        worth = flow.amount * np.exp(-math.log1p(rate) * flow.time)
+        is_finite = np.isfinite(np.abs(worth).sum())
+    if not is_finite:
+        raise InputError(f"discount_rate: at {rate} present values are too large for a number. Pass one nearer to 0.")
+    return math.fsum(worth)
+
+
+def profitability_index(cash_flow: ArrayLike, *, discount_rate: float, dates: Dates | None = None) -> float:
+    """Present value of all that follows, for each unit of money laid out first.
+
+    Parameters
+    ----------
+    cash_flow : array_like, shape (n_payments,)
+        Money in (positive) or out (negative), one payment a period, or one a date. The first is the outlay, due today.
+    discount_rate : float
+        Cost of capital, 0.01 for 1 %; above -1. Per period, or per year if there are `dates`.
+    dates : sequence of days, shape (n_payments,), optional
+        Day of each payment, in any order; the outlay is what was paid on the first of them.
+
+    Returns
+    -------
+    float
+        The index; above 1 the net present value is positive.
+
+    Raises
+    ------
+    InputError
+        If the first payment is no outlay, or as for `net_present_value`.
+
+    Notes
+    -----
+    ``1 + NPV / outlay``. Some textbooks call ``NPV / outlay`` the profitability index: one less than this one.
+
+    Examples
+    --------
+    >>> round(profitability_index([-100.0, 55.0, 121.0], discount_rate=0.10), 6)
+    1.5
+    """
+    rate = require_number("discount_rate", discount_rate, above=-1)
+    flow = read_flow(cash_flow, dates)
+    outlay = -float(flow.amount[0])
+    if not outlay > 0:
+        raise InputError(f"cash_flow: the first payment is {-outlay:g}, no outlay. Start with money out, below 0.")
+    return 1 + discounted_total(flow, rate) / outlay
+
+
+def annuity_value(payment: float, *, discount_rate: float, n_periods: float, first_at: FirstAt = 1) -> float:
+    """Value today of the same payment in each of a number of periods, or for ever.
+
+    Parameters
+    ----------
+    payment : float
+        Money paid each period.
+    discount_rate : float
+        Cost of capital per period, 0.01 for 1 %; above -1, and above 0 if the payments never end.
+    n_periods : float
+        Number of payments, a whole number, at least 0; `math.inf` for a perpetuity.
+    first_at : {0, 1}
+        When the first payment is due: 1 is one period from now (an ordinary annuity), 0 is today (an annuity due).
+
+    Returns
+    -------
+    float
+        Present value, in the currency of `payment`.
+
+    Raises
+    ------
+    InputError
+        If an argument is out of its range.
+
+    See Also
+    --------
+    present_value_of_growing : payments that grow.
+
+    Notes
+    -----
+    ``payment * (1 - (1 + discount_rate) ** -n_periods) / discount_rate``, once more times ``1 + discount_rate`` if the
+    first payment is due today; ``payment * n_periods`` at a rate of 0.
+
+    Examples
+    --------
+    >>> round(annuity_value(121.0, discount_rate=0.10, n_periods=2), 6)  # 110 + 100
+    210.0
+    >>> annuity_value(5.0, discount_rate=0.25, n_periods=float("inf"))
+    20.0
+    """
+    return present_value_of_growing(
+        payment, growth=0.0, discount_rate=discount_rate, n_periods=n_periods, first_at=first_at
+    )
+
+
+def present_value_of_growing(
+    payment: float, *, growth: float, discount_rate: float, n_periods: float = math.inf, first_at: FirstAt = 1
+) -> float:
+    """Value today of payments that grow at a steady rate, for a number of periods or for ever.
+
+    Parameters
+    ----------
+    payment : float
+        The first payment.
+    growth : float
+        Growth of the payment per period, 0.02 for 2 %; above -1.
+    discount_rate : float
+        Cost of capital per period, 0.01 for 1 %; above -1, and above `growth` if the payments never end.
+    n_periods : float
+        Number of payments, a whole number, at least 0; `math.inf` for ever.
+    first_at : {0, 1}
+        When the first payment is due: 1 is one period from now, 0 is today.
+
+    Returns
+    -------
+    float
+        Present value, in the currency of `payment`.
+
+    Raises
+    ------
+    InputError
+        If an argument is out of its range, or the payments grow for ever as fast as they are discounted.
+
+    Notes
+    -----
+    ``payment * (1 - ((1 + growth) / (1 + discount_rate)) ** n_periods) / (discount_rate - growth)``, once more times
+    ``1 + discount_rate`` if the first payment is due today; ``payment * n_periods / (1 + discount_rate)`` where the
+    two rates are equal.
+
+    References
+    ----------
+    Gordon & Shapiro (1956) "Capital equipment analysis: the required rate of profit", Management Science 3(1).
+    https://doi.org/10.1287/mnsc.3.1.102
+
+    Examples
+    --------
+    >>> round(present_value_of_growing(10.0, growth=0.05, discount_rate=0.10), 6)
+    200.0
+    """
+    paid = require_number("payment", payment)
+    rate = require_number("discount_rate", discount_rate, above=-1)
+    grown = require_number("growth", growth, above=-1)
     require_option("first_at", first_at, (0, 1))
-    flow = to_numbers("cash_flow", cash_flow, n_axes=1)
-    require_rows(np.isfinite(flow), "cash_flow", "missing or infinite", "Fill these periods, with 0 if none was paid.")
-    return float(flow @ (1.0 + discount_rate) ** -np.arange(first_at, first_at + len(flow), dtype=float))
+    n = require_count(n_periods)
+    if n == math.inf and not rate > grown:
+        raise InputError(
+            f"discount_rate: got {rate:g}, not above the growth of {grown:g}, for payments that never end. "
+            "Pass a higher rate, or n_periods."
+        )
+    shrink = math.log1p(grown) - math.log1p(rate)  # log of the ratio of one payment's worth to that of the one before
+    if n == 0 or shrink == 0:
+        terms = n
+    elif n * shrink > math.log(np.finfo(float).max):
+        raise InputError(f"discount_rate: at {rate:g} the value is too large for a number. Pass one nearer to growth.")
+    else:
+        terms = math.expm1(n * shrink) / math.expm1(shrink)
+    worth = paid * terms
+    return worth if first_at == 0 else worth / (1 + rate)
 
 
-def to_numbers(argument: str, values: ArrayLike, *, n_axes: int) -> Array:
-    """Return the values as floats with this many axes and at least one entry, or raise InputError."""
-    try:
-        numbers = np.asarray(values, dtype=float)
-    except (TypeError, ValueError):
-        raise InputError(f"{argument}: got something else than numbers. Convert it to numbers first.") from None
-    if numbers.ndim != n_axes or not numbers.size:
-        wanted = "one number a period" if n_axes == 1 else "one row a customer, one column a period"
-        raise InputError(f"{argument}: got an array of shape {numbers.shape}. Pass {wanted}.")
-    return numbers
-
-
-def payback_years(days: IntArray, net: Array) -> float:
-    """Years from day 0 to the first day on which the running sum is no longer negative after it has been.
-
-    `days` ascend. The answer is 0 if the running sum is never negative, and inf if it never recovers.
-    """
-    owed = running_sums(net) < 0
-    if not owed.any():
-        return 0.0
-    first_owed = int(owed.argmax())
-    recovered = ~owed[first_owed:]
-    if not recovered.any():
-        return float("inf")
-    return float(days[first_owed + int(recovered.argmax())]) / DAYS_PER_YEAR
+def require_count(n_periods: float) -> float:
+    """Return the number of periods as a float, or raise InputError unless it is whole or infinite, and at least 0."""
+    if n_periods == math.inf:
+        return math.inf
+    n = require_number("n_periods", n_periods, at_least=0)
+    if n != math.floor(n):
+        raise InputError(f"n_periods: got {n_periods!r}. Pass a whole number, or math.inf for payments without end.")
+    return n
