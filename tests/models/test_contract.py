@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmvalue.models import MODELS
-from crmvalue.models.fit import weighted_sum
+from crmvalue.models.likelihood import weighted_sum
 from crmvalue.models.model import PurchaseModel, SpendModel
 
 PURCHASE_MODELS = [model for model in MODELS.values() if isinstance(model, PurchaseModel)]

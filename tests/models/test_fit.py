@@ -10,6 +10,7 @@ import pytest
 
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.errors import ConvergenceError, InputError
+from crmvalue.models import MBG_NBD, NBD, PARETO_NBD
 from crmvalue.models.bg_nbd import BG_NBD
 from crmvalue.models.fit import fit_purchases, fit_spend
 from crmvalue.models.gamma_gamma import GAMMA_GAMMA
@@ -142,13 +143,47 @@ def test_the_table_shows_intervals_that_are_never_negative(summary):
         fit.confidence_interval(95)
 
 
-def test_customers_who_never_leave_are_reported_and_not_fitted():
+@pytest.mark.parametrize("model", [BG_NBD, MBG_NBD, PARETO_NBD], ids=repr)
+def test_where_nobody_leaves_the_fit_is_that_of_nbd_and_says_so(model):
     rng = np.random.default_rng(4)
     T = np.full(2000, 200.0)
     frequency = rng.poisson(rng.gamma(2.0, 1 / 20, 2000) * T)
     frame = customers(frequency, np.where(frequency > 0, T, 0.0), T)  # everybody just bought
-    with pytest.raises(ConvergenceError, match="nobody leaves in these data.*2,000 customers"):
-        fit_purchases(frame, time_unit="day")
+    fit = fit_purchases(frame, model, time_unit="day")
+    wanted = fit_purchases(frame, NBD, time_unit="day")
+    assert (fit.model, fit.params, fit.log_likelihood) == (NBD, wanted.params, wanted.log_likelihood)
+    assert "nobody leaves in these data" in fit.health[0]
+    assert "those of NBD" in fit.health[0]
+    assert "1 finding in health" in repr(fit)
+    # no choice of the richer model is more likely, as far as a search of its own can find
+    columns = [frame[name].to_numpy(dtype=float) for name in ("frequency", "recency", "T")]
+    for leaving in [(0.01, 1.0), (0.1, 10.0), (1.0, 1e5), (1.0, 1e3)]:
+        params = model.Params(*wanted.params, *leaving)
+        assert model.log_likelihood(params, *columns).sum() <= fit.log_likelihood
+
+
+def test_customers_who_all_buy_at_one_rate_hold_the_shape_at_its_bound():
+    x = np.tile([4.0, 5.0, 5.0, 6.0], 200)  # less spread than at one common rate
+    T = np.full(800, 50.0)
+    fit = fit_purchases(customers(x, 0.98 * T, T), NBD, time_unit="week")
+    assert fit.health[0].startswith("r ran to its bound")
+    assert fit.params.r / fit.params.alpha == pytest.approx(0.1, rel=1e-6)  # the common rate: 5 in 50 weeks
+    assert np.isnan(fit.standard_errors[0])
+    # of a rate from 4,000 purchases
+    assert fit.standard_errors[1] / fit.params.alpha == pytest.approx(1 / np.sqrt(4000), rel=1e-3)
+    assert fit.condition == pytest.approx(1.0)
+
+
+def test_health_says_what_makes_estimates_doubtful(cdnow):
+    pareto = fit_purchases(cdnow, PARETO_NBD, time_unit="week")
+    assert any("s and beta are known only together" in finding for finding in pareto.health)
+    assert pareto.condition > 100
+    assert fit_purchases(cdnow, BG_NBD, time_unit="week").health == ()
+    once = customers([0] * 950 + [1, 2] * 20, [0.0] * 950 + [3.0, 5.0] * 20, [10.0] * 990)
+    said = " ".join(fit_purchases(once, NBD, time_unit="week").health)
+    assert "Customers who bought again: 40." in said
+    assert "96% of the customers bought once" in said
+    assert "The period is short: 10 time units at most, against 165 observed for each repeat purchase" in said
 
 
 def test_customers_who_all_spend_the_same_are_reported_and_not_fitted():
@@ -157,9 +192,11 @@ def test_customers_who_all_spend_the_same_are_reported_and_not_fitted():
         fit_spend(frame)
 
 
-def test_one_customer_is_not_enough():
-    with pytest.raises(ConvergenceError, match="over 1 customers"):
-        fit_purchases(customers([3], [20.0], [30.0]), time_unit="day")
+def test_one_customer_shows_a_rate_and_no_more():
+    fit = fit_purchases(customers([3], [20.0], [30.0]), time_unit="day")
+    assert fit.params.r / fit.params.alpha == pytest.approx(0.1)
+    assert "Customers who bought again: 1. The estimates are rough." in fit.health
+    assert fit.health[1].startswith("r ran to its bound")
     with pytest.raises(ConvergenceError, match="over 1 customers"):
         fit_spend(pd.DataFrame({"frequency": [3], "monetary_value": [20.0]}))
 

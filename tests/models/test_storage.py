@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -19,6 +20,7 @@ PURCHASES = PurchaseFit(
     params=BG_NBD.Params(0.1 + 0.2, 1e-300, 1 / 3, np.pi),
     log_covariance=np.eye(4) / 7,
     time_unit="week",
+    health=("r and alpha are known only together.", "b ran to its bound."),
     **NUMBERS,
 )
 SPEND = SpendFit(
@@ -67,6 +69,8 @@ def test_other_text_is_refused(text):
         ("time_unit", "fortnight", "time_unit: got 'fortnight'"),
         ("n_customers", -1, "n_customers: missing or malformed"),
         ("n_customers", 1.5, "n_customers: missing or malformed"),
+        ("health", "fine", "health: missing or malformed"),
+        ("health", ["fine", 3], "health: missing or malformed"),
         ("log_likelihood", None, "log_likelihood: missing or malformed"),
     ],
 )
@@ -74,6 +78,13 @@ def test_a_malformed_field_is_named(field, value, message):
     content = json.loads(fit_to_json(PURCHASES))
     with pytest.raises(InputError, match=message):
         fit_from_json(json.dumps({**content, field: value}))
+
+
+def test_a_parameter_at_its_bound_keeps_its_unknown_error():
+    covariance = np.eye(4)
+    covariance[1] = covariance[:, 1] = np.nan
+    back = fit_from_json(fit_to_json(dataclasses.replace(PURCHASES, log_covariance=covariance)))
+    assert np.array_equal(back.log_covariance, covariance, equal_nan=True)
 
 
 def test_nan_is_refused():

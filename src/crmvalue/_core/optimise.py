@@ -40,14 +40,41 @@ class Maximum:
     steps: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ascent:
+    """Where a search ended."""
+
+    point: Array  # (k,)
+    here: Derivatives  # at `point`
+    steps: int
+    converged: bool  # whether it is a maximum
+
+    @property
+    def value(self) -> float:
+        """Value at the point."""
+        return float(self.here.value)
+
+
 def maximise(evaluate: Callable[[Array], Derivatives], start: Array, *, describe: Callable[[Array], str]) -> Maximum:
     """Return the maximum that is reached from `start`; `describe` says where an unsuccessful search ended."""
+    ended = climb(evaluate, start)
+    if not ended.converged:
+        raise ConvergenceError(describe(ended.point))
+    here = ended.here
+    return Maximum(
+        point=ended.point, value=ended.value, gradient=here.gradient, hessian=here.hessian, steps=ended.steps
+    )
+
+
+def climb(evaluate: Callable[[Array], Derivatives], start: Array) -> Ascent:
+    """Climb from `start` to a maximum, or to where it shows that there is none inside."""
     point, here, radius = start, evaluate(start), 2.0
     for steps in range(MOST_STEPS):
         curvature, axes = np.linalg.eigh(-here.hessian)
         slope = axes.T @ here.gradient
         if curvature[0] > FLATTEST * curvature[-1] and np.abs(axes @ (slope / curvature)).max() < SMALL_STEP:
-            return polished(evaluate, point, here, axes @ (slope / curvature), steps)
+            point, here = polished(evaluate, point, here, axes @ (slope / curvature))
+            return Ascent(point=point, here=here, steps=steps, converged=True)
         move = axes @ restricted_step(curvature, slope, radius)
         gain = float(here.gradient @ move + 0.5 * move @ here.hessian @ move)
         there = evaluate(point + move)
@@ -60,17 +87,16 @@ def maximise(evaluate: Callable[[Array], Derivatives], start: Array, *, describe
             radius = 0.25 * float(np.linalg.norm(move))
         if np.abs(point - start).max() > FARTHEST or radius < 1e-12:
             break
-    raise ConvergenceError(describe(point))
+    return Ascent(point=point, here=here, steps=steps, converged=False)
 
 
 def polished(
-    evaluate: Callable[[Array], Derivatives], point: Array, here: Derivatives, step: Array, steps: int
-) -> Maximum:
+    evaluate: Callable[[Array], Derivatives], point: Array, here: Derivatives, step: Array
+) -> tuple[Array, Derivatives]:
     """Take the last, negligible step."""
     there = evaluate(point + step)
-    if is_finite(there) and np.abs(there.gradient).max() <= np.abs(here.gradient).max():
-        point, here = point + step, there
-    return Maximum(point=point, value=float(here.value), gradient=here.gradient, hessian=here.hessian, steps=steps)
+    better = is_finite(there) and np.abs(there.gradient).max() <= np.abs(here.gradient).max()
+    return (point + step, there) if better else (point, here)
 
 
 def is_finite(values: Derivatives) -> bool:

@@ -27,6 +27,9 @@ from crmvalue._core.special import (
 )
 from crmvalue._core.types import Array, IntArray
 from crmvalue.models.model import Histories, PurchaseModel
+from crmvalue.models.nbd import NBD
+
+NOBODY = 1e-4  # chance to leave after a purchase below which the likelihood is that of NBD
 
 
 class Params(NamedTuple):
@@ -110,7 +113,7 @@ def start(frequency: Array, recency: Array, T: Array, counts: IntArray) -> Param
 def diagnosis(params: Params) -> str:
     """Say what it means that the search for a maximum ended at these parameters."""
     r, _, a, b = params
-    if a < 1e-4 * (a + b):
+    if a < NOBODY * (a + b):
         return "The chance to leave tends to 0: nobody leaves in these data, and the model tends to NBD"
     if b < 1e-4 * (a + b):
         return "The chance to leave tends to 1: nobody is seen to stay after a first repeat purchase"
@@ -122,6 +125,11 @@ def diagnosis(params: Params) -> str:
             f"({a / (a + b):.2g} after each purchase)"
         )
     return "The likelihood rises towards the border of the parameters"
+
+
+def limit(params: Params) -> PurchaseModel | None:
+    """Return the simpler model that this one tends to at these parameters: NBD where nobody leaves."""
+    return NBD if params.a < NOBODY * (params.a + params.b) else None
 
 
 def probability_alive(params: Params, frequency: Array, recency: Array, T: Array) -> Array:
@@ -223,6 +231,7 @@ BG_NBD = PurchaseModel(
     derivatives=derivatives,
     start=start,
     diagnosis=diagnosis,
+    limit=limit,
     probability_alive=probability_alive,
     survival_if_alive=survival_if_alive,
     expected_purchases=expected_purchases,

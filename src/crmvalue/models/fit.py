@@ -34,14 +34,14 @@ from crmvalue.models.histories import (
     to_numbers,
     unit_to_fit,
 )
+from crmvalue.models.likelihood import weighted_sum
+from crmvalue.models.limits import best_fit
 from crmvalue.models.model import PurchaseModel, RetentionModel, SpendModel
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from crmvalue.models.fit_retention import RetentionFit
-
-ROWS_AT_ONCE = 16_384  # distinct rows evaluated at a time: bounds the memory, and stays in the processor's cache
 
 
 def names_of(fit: Fit) -> tuple[str, ...]:
@@ -67,6 +67,12 @@ def akaike_of(fit: Fit) -> float:
 def bayes_of(fit: Fit) -> float:
     """Bayesian information criterion; lower is better."""
     return float(len(fit.params) * np.log(fit.n_customers) - 2 * fit.log_likelihood)
+
+
+def condition_of(fit: Fit) -> float:
+    """Largest over smallest curvature of the log-likelihood by log parameters; beyond 1e6 some are hardly known."""
+    known = np.isfinite(np.diag(fit.log_covariance))
+    return float(np.linalg.cond(fit.log_covariance[np.ix_(known, known)]))
 
 
 def interval_of(fit: Fit, level: float = 0.95) -> Array:
@@ -112,26 +118,31 @@ def text_of(fit: Fit) -> str:
     pairs = zip(names_of(fit), fit.params, standard_errors_of(fit), strict=True)
     listed = ", ".join(f"{name} {value:.4g} (se {error:.2g})" for name, value, error in pairs)
     unit = f", time in {fit.time_unit}s" if not isinstance(fit, SpendFit) else ""
-    return f"<{fit.model.title}: {listed}; log-likelihood {fit.log_likelihood:.2f}, n {fit.n_customers:,}{unit}>"
+    findings = len(fit.health) if isinstance(fit, PurchaseFit) else 0
+    note = f"; {findings} finding{'s' * (findings > 1)} in health" if findings else ""
+    fitted_to = f"log-likelihood {fit.log_likelihood:.2f}, n {fit.n_customers:,}{unit}{note}"
+    return f"<{fit.model.title}: {listed}; {fitted_to}>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class PurchaseFit:
     """How often customers buy and when they leave: what was estimated, how surely, and how well it explains them."""
 
-    model: PurchaseModel
+    model: PurchaseModel  # the one asked for, or the simpler one that it tends to in these data: then `health` says so
     params: tuple[float, ...]  # maximum-likelihood estimates, a NamedTuple named as in the paper; rates per `time_unit`
-    log_covariance: Array  # covariance of the logarithms of the parameters, shape (k, k), from the exact Hessian
+    log_covariance: Array  # covariance of the logarithms of the parameters, shape (k, k); NaN for one held at its bound
     log_likelihood: float  # sum over customers, at `params`
     gradient_norm: float  # length of its gradient by log parameters; 0 at an exact maximum
     n_customers: int  # customers in the summary; all were used
     time_unit: TimeUnit  # unit of recency, T and horizons
+    health: tuple[str, ...] = ()  # what to know before the estimates are used, in plain words; empty if all is well
 
     param_names = property(names_of)
     covariance = property(covariance_of)
     standard_errors = property(standard_errors_of)
     aic = property(akaike_of)
     bic = property(bayes_of)
+    condition = property(condition_of)
     confidence_interval = interval_of
     to_frame = table_of
     __repr__ = text_of
@@ -181,19 +192,23 @@ def fit_purchases(
     Returns
     -------
     PurchaseFit
-        Estimates, standard errors, log-likelihood.
+        Estimates, standard errors, log-likelihood, and in `health` what to know before they are used.
 
     Raises
     ------
     InputError
         If a history is impossible, nobody bought twice, or the time unit is missing or contradicts the summary.
     ConvergenceError
-        If the likelihood has no maximum inside, as when nobody leaves; the message says what was seen.
+        If the data do not determine even the simpler models that this one tends to, as those of one customer.
 
     Notes
     -----
     Newton steps with the exact Hessian, on the logarithms of the parameters, over the distinct histories weighted by
     their numbers. Standard errors come from the inverse of the Hessian at the maximum.
+
+    Where the likelihood has no maximum inside, it rises towards a simpler model: towards NBD, for example, where nobody
+    leaves. The fit is then that of the simpler model, and `health` says so first. Where the registry has no such model,
+    the parameter that runs away is held where the likelihood no longer changes.
 
     Examples
     --------
@@ -219,15 +234,16 @@ def fit_purchases(
     histories = [frequency, recency, T]
     if counts.max() == 1:  # an eager frame, whose rows are not counted yet
         histories, counts = distinct_histories(histories)
-    found = fitted(model, histories, counts)
+    found = best_fit(model, histories, counts)
     return PurchaseFit(
-        model=model,
-        params=model.Params(*np.exp(found.point).tolist()),
-        log_covariance=log_covariance(found),
-        log_likelihood=found.value,
-        gradient_norm=float(np.linalg.norm(found.gradient)),
+        model=found.model,
+        params=found.params,
+        log_covariance=found.log_covariance,
+        log_likelihood=found.log_likelihood,
+        gradient_norm=found.gradient_norm,
         n_customers=int(counts.sum()),
         time_unit=unit,
+        health=found.health,
     )
 
 
@@ -310,24 +326,6 @@ def fitted(model: Model, data: Sequence[Array], counts: IntArray) -> Maximum:
 
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # steps too far are tried and taken back
         return maximise(evaluate, np.log(model.start(*data, counts)), describe=describe)
-
-
-def weighted_sum(model: Model, values: Array, data: Sequence[Array], counts: IntArray) -> Derivatives:
-    """Log-likelihood over all customers, and its derivatives by the logarithms of the parameters."""
-    params = model.Params(*values.tolist())
-    k = len(values)
-    total, gradient, hessian = 0.0, np.zeros(k), np.zeros((k, k))
-    for begin in range(0, len(counts), ROWS_AT_ONCE):
-        part = slice(begin, begin + ROWS_AT_ONCE)
-        rows = model.derivatives(params, *(column[part] for column in data))
-        weights = counts[part].astype(float)
-        total += float(rows.value @ weights)
-        gradient += rows.gradient @ weights
-        hessian += rows.hessian @ weights
-    gradient *= values
-    return Derivatives(
-        value=np.asarray(total), gradient=gradient, hessian=np.outer(values, values) * hessian + np.diag(gradient)
-    )
 
 
 def log_covariance(found: Maximum) -> Array:

@@ -17,7 +17,7 @@ from crmvalue._core.optimise import Derivatives
 from crmvalue._core.special import expit, purchases_until_dropout
 from crmvalue._core.types import Array
 from crmvalue.models import bg_nbd
-from crmvalue.models.bg_nbd import Params, diagnosis, start
+from crmvalue.models.bg_nbd import Params, diagnosis, limit, start
 from crmvalue.models.model import Histories, PurchaseModel
 
 
@@ -93,6 +93,7 @@ MBG_NBD = PurchaseModel(
     derivatives=derivatives,
     start=start,
     diagnosis=diagnosis,
+    limit=limit,
     probability_alive=probability_alive,
     survival_if_alive=survival_if_alive,
     expected_purchases=expected_purchases,

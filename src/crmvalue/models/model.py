@@ -35,6 +35,7 @@ class PurchaseModel:
     derivatives: Callable[..., Derivatives]  # (params, frequency, recency, T) -> log-likelihood by parameters, by row
     start: Callable[..., tuple[float, ...]]  # (frequency, recency, T, counts) -> Params to begin the search with
     diagnosis: Callable[..., str]  # (params) -> what it means that the search ended there
+    limit: Callable[..., PurchaseModel | None]  # (params) -> the simpler model that it tends to there, if there is one
     probability_alive: Callable[..., Array]  # (params, frequency, recency, T)
     survival_if_alive: Callable[..., Array]  # (params, horizon, frequency, T) -> still a customer at T + horizon
     expected_purchases: Callable[..., Array]  # (params, t) -> of a new customer up to t after her first purchase

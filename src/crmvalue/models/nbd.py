@@ -65,6 +65,11 @@ def diagnosis(params: Params) -> str:
     return "The likelihood rises towards the border of the parameters"
 
 
+def limit(params: Params) -> PurchaseModel | None:
+    """Return the simpler model that this one tends to at these parameters: there is none in the registry."""
+    return None
+
+
 def probability_alive(params: Params, frequency: Array, recency: Array, T: Array) -> Array:
     """Probability that she is still a customer at T: 1, for nobody leaves."""
     return np.ones_like(params.r * params.alpha * frequency * recency * T)
@@ -125,6 +130,7 @@ NBD = PurchaseModel(
     derivatives=derivatives,
     start=start,
     diagnosis=diagnosis,
+    limit=limit,
     probability_alive=probability_alive,
     survival_if_alive=survival_if_alive,
     expected_purchases=expected_purchases,

@@ -31,6 +31,9 @@ from crmvalue._core.special import (
 )
 from crmvalue._core.types import Array, IntArray
 from crmvalue.models.model import Histories, PurchaseModel
+from crmvalue.models.nbd import NBD
+
+NOBODY = 1e-4  # chance to leave after a purchase below which the likelihood is that of NBD
 
 
 class Params(NamedTuple):
@@ -162,7 +165,7 @@ def start(frequency: Array, recency: Array, T: Array, counts: IntArray) -> Param
 def diagnosis(params: Params) -> str:
     """Say what it means that the search for a maximum ended at these parameters."""
     r, alpha, s, beta = params
-    if s / beta < 1e-4 * r / alpha:
+    if s / beta < NOBODY * r / alpha:
         return "The rate of leaving tends to 0: nobody leaves in these data, and the model tends to NBD"
     if r > 1e3:
         return "r and alpha grow together without end: all customers buy at one rate, as far as these data show"
@@ -172,6 +175,11 @@ def diagnosis(params: Params) -> str:
             f"({s / beta:.2g} a time unit), as far as these data show"
         )
     return "The likelihood rises towards the border of the parameters"
+
+
+def limit(params: Params) -> PurchaseModel | None:
+    """Return the simpler model that this one tends to at these parameters: NBD where nobody leaves."""
+    return NBD if params.s / params.beta < NOBODY * params.r / params.alpha else None
 
 
 def probability_alive(params: Params, frequency: Array, recency: Array, T: Array) -> Array:
@@ -280,6 +288,7 @@ PARETO_NBD = PurchaseModel(
     derivatives=derivatives,
     start=start,
     diagnosis=diagnosis,
+    limit=limit,
     probability_alive=probability_alive,
     survival_if_alive=survival_if_alive,
     expected_purchases=expected_purchases,

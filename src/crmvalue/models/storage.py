@@ -12,7 +12,7 @@ from crmvalue.errors import InputError
 from crmvalue.models import MODELS
 from crmvalue.models.fit import Fit, Model, PurchaseFit, SpendFit, names_of
 from crmvalue.models.fit_retention import RetentionFit
-from crmvalue.models.model import RetentionModel, SpendModel
+from crmvalue.models.model import PurchaseModel, RetentionModel, SpendModel
 
 FORMAT = "crmvalue fit"
 VERSION = 1
@@ -52,13 +52,17 @@ def fit_to_json(fit: Fit) -> str:
         "version": VERSION,
         "model": fit.model.name,
         "params": dict(zip(names_of(fit), fit.params, strict=True)),
-        "log_covariance": fit.log_covariance.tolist(),
+        "log_covariance": [
+            [value if np.isfinite(value) else None for value in row] for row in fit.log_covariance.tolist()
+        ],
         "log_likelihood": fit.log_likelihood,
         "gradient_norm": fit.gradient_norm,
         **{name: getattr(fit, name) for name in counts},
     }
     if not isinstance(fit, SpendFit):
         content["time_unit"] = fit.time_unit
+    if isinstance(fit, PurchaseFit):
+        content["health"] = fit.health
     return json.dumps(content, allow_nan=False, indent=2)
 
 
@@ -125,7 +129,8 @@ def read_fit(content: dict[str, Any], model: Model) -> Fit:
         covariance = np.array(content.get("log_covariance"), dtype=float)
     except (TypeError, ValueError):
         covariance = np.empty(0)
-    if covariance.shape != (k, k) or not np.isfinite(covariance).all():
+    held = isinstance(model, PurchaseModel) & np.isnan(covariance)  # no error is known of a parameter at its bound
+    if covariance.shape != (k, k) or not (np.isfinite(covariance) | held).all():
         raise InputError(f"log_covariance: not {k} rows of {k} numbers. {REMEDY}")
     covariance.flags.writeable = False
     found: dict[str, Any] = {
@@ -141,8 +146,12 @@ def read_fit(content: dict[str, Any], model: Model) -> Fit:
     unit = field(content, "time_unit", str)
     if unit not in DAYS_PER_UNIT:
         raise InputError(f"time_unit: got {unit!r}. Use one of {', '.join(DAYS_PER_UNIT)}.")
-    kind = RetentionFit if isinstance(model, RetentionModel) else PurchaseFit
-    return kind(**found, time_unit=unit)
+    if isinstance(model, RetentionModel):
+        return RetentionFit(**found, time_unit=unit)
+    health = field(content, "health", list)
+    if not all(isinstance(finding, str) for finding in health):
+        raise InputError(f"health: missing or malformed. {REMEDY}")
+    return PurchaseFit(**found, time_unit=unit, health=tuple(health))
 
 
 def counts_of(model: Model) -> tuple[str, ...]:
