@@ -8,10 +8,31 @@ import matplotlib as mpl
 from IPython import get_ipython
 from matplotlib.figure import Figure
 
+from crmvalue.reporting.drawing import PALETTE
 from crmvalue.reporting.html import PIXELS_PER_INCH, SETTINGS, for_page
 
 logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # it says when it builds its list of fonts
-mpl.rcParams.update({**SETTINGS, "figure.constrained_layout.use": True, "figure.figsize": (10, 4.5)})
+INK, MUTED = PALETTE["ink"], PALETTE["muted"]
+mpl.rcParams.update(SETTINGS)
+mpl.rcParams.update(
+    {
+        "figure.constrained_layout.use": True,
+        "figure.figsize": (10, 4.5),
+        "font.size": 11,
+        "text.color": INK,
+        "axes.labelcolor": MUTED,
+        "axes.edgecolor": PALETTE["line"],
+        "axes.facecolor": "none",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.prop_cycle": mpl.cycler(color=[PALETTE[name] for name in ("stone", "blue", "orange", "green", "sand")]),
+        "xtick.color": PALETTE["line"],
+        "ytick.color": PALETTE["line"],
+        "xtick.labelcolor": MUTED,
+        "ytick.labelcolor": MUTED,
+        "legend.frameon": False,
+    }
+)
 numbers = itertools.count(1)
 
 
