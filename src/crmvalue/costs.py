@@ -4,11 +4,13 @@ Every table adds up to the ledger: amounts are added as whole cents where they a
 `crmvalue.costing`, one file a question.
 """
 
+from crmvalue.costing.allocation import CostAllocation, allocate_costs
 from crmvalue.costing.amortization import AmortizedLedger, amortize_ledger
 from crmvalue.costing.breakdown import CostBreakdown, StageCosts, cost_breakdown, stage_costs
 from crmvalue.costing.hidden import CostLines, opportunity_cost, time_cost, waiting_cost
 from crmvalue.costing.ledger import Ledger, LedgerAudit, prepare_ledger
 from crmvalue.costing.taxonomy import COST_CATEGORIES, COST_STAGES, COST_TAXONOMY, CostTaxonomy
+from crmvalue.costing.time_driven import TimeDrivenCosts, time_driven_costs
 
 __all__ = [
     "COST_TAXONOMY",
@@ -28,4 +30,8 @@ __all__ = [
     "waiting_cost",
     "opportunity_cost",
     "CostLines",
+    "allocate_costs",
+    "CostAllocation",
+    "time_driven_costs",
+    "TimeDrivenCosts",
 ]
