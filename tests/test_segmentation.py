@@ -285,9 +285,9 @@ def test_the_input_stays_as_it_was():
     pd.testing.assert_frame_equal(TEN, before)
 
 
-@pytest.mark.parametrize("bins", [1, 10, 0, -5, 2.5, "5", True, None, float("nan")])
-def test_bins_must_be_an_integer_from_2_to_9(bins):
-    with pytest.raises(InputError, match=r"bins: got .* Pass an integer from 2 to 9"):
+@pytest.mark.parametrize("bins", [1, 101, 0, -5, 2.5, "5", True, float("nan")])
+def test_bins_must_be_an_integer_from_2_to_100(bins):
+    with pytest.raises(InputError, match=r"bins: got .* Pass an integer from 2 to 100"):
         score_rfm(TEN, bins=bins)
 
 
