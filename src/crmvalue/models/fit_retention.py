@@ -122,6 +122,8 @@ def left_of(churned: Array, counts: IntArray) -> int:
 
 def require_identified(model: RetentionModel, tenure: Array, churned: Array) -> None:
     """Raise InputError if these data cannot tell the parameters apart."""
+    if not len(tenure):
+        raise InputError("contracts: there are no customers in these rows. Pass at least one.")
     if not churned.any():
         raise InputError(
             "contracts: nobody leaves in these data, so nothing shows how long customers stay. Pass more periods or "
