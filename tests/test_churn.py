@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
+from statsmodels.duration.survfunc import SurvfuncRight
 
-from crmvalue.churn import churn_rates, retention_table
+from crmvalue.churn import churn_rates, purchase_timing, retention_table
 from crmvalue.data.transactions import prepare_transactions
 from crmvalue.errors import InputError
 from tests.conftest import to_pandas
@@ -98,6 +99,91 @@ def test_a_small_table_equals_the_one_by_hand():
     assert math.isnan(table["churn_rate"][0])
     assert (rates.n_customers, rates.inactive_after, rates.period) == (2, 31, "month")
     assert rates.observation_end == np.datetime64("2024-04-30")
+
+
+def test_person_time_counts_the_days_on_which_customers_were_active():
+    # ann is active from 20 January to 1 March (41 days, lost on the last), bob from 10 February to 22 March
+    rows = rows_of(("ann", "2024-01-20", 1.0), ("bob", "2024-02-10", 1.0))
+    table = churn_rates(rows, inactive_after=41, observation_end="2024-03-31").frame
+    assert table["person_time"].tolist() == pytest.approx([12 / 31, (29 + 20) / 29, 21 / 31])
+    assert table["loss_rate"].tolist()[2] == pytest.approx(2 / (21 / 31))
+    # Garwood's interval of 2 events: .2422 and 7.2247 (Garwood 1936, table)
+    assert table.loc[2, ["loss_lower", "loss_upper"]].tolist() == pytest.approx(
+        [0.2422 * 31 / 21, 7.2247 * 31 / 21], abs=2e-4
+    )
+
+
+def test_the_first_full_period_is_the_first_on_whose_every_day_somebody_can_be_lost():
+    rows = rows_of(("ann", "2024-01-10", 1.0))
+    month = churn_rates(rows, inactive_after=50, observation_end="2024-06-30").first_full_period
+    assert month == np.datetime64("2024-03-01")  # 10 January + 50 days is 29 February
+    month = churn_rates(rows, inactive_after=52, observation_end="2024-06-30").first_full_period
+    assert month == np.datetime64("2024-04-01")  # 2 March
+    none = churn_rates(rows, inactive_after=52, observation_end="2024-04-29").first_full_period
+    assert np.isnat(none)
+
+
+@given(rows=some_rows, period=st.sampled_from(PERIODS))
+@few
+def test_groups_add_up_to_the_whole(rows, period):
+    frame = rows_of(*rows).assign(group=[int(who[1:]) % 3 for who, _, _ in rows])
+    end = max(day for _, day, _ in rows)
+    options = {"period": period, "inactive_after": SHORTEST[period] + 9, "observation_end": end}
+    whole = churn_rates(frame, **options).frame.set_index("period")
+    parts = churn_rates(prepare_transactions(frame, keep=["group"]), by="group", **options).frame
+    added = parts.groupby("period")[["active_at_start", "lost", "person_time"]].sum(min_count=1)
+    for column in added:
+        np.testing.assert_allclose(added[column].astype(float), whole[column].astype(float), rtol=1e-12)
+
+
+def test_a_customer_in_two_groups_or_in_none_is_refused():
+    frame = rows_of(("ann", "2024-01-10", 1.0), ("ann", "2024-02-10", 1.0)).assign(region=["north", "south"])
+    prepared = prepare_transactions(frame, keep=["region"])
+    with pytest.raises(InputError, match=r"by: 1 customers are in several groups of 'region' \(customer ann\)"):
+        churn_rates(prepared, inactive_after=31, by="region")
+    with pytest.raises(InputError, match="by: column 'area' is missing"):
+        churn_rates(prepared, inactive_after=31, by="area")
+    unnamed = prepare_transactions(frame.assign(region=["north", None]), keep=["region"])
+    with pytest.raises(InputError, match="by: column 'region' is missing in 1 of 2 rows"):
+        churn_rates(unnamed, inactive_after=31, by="region")
+
+
+def test_the_silence_is_chosen_from_the_times_between_purchases():
+    # 97 customers come back after 40 days, 3 after 100; all are then watched for 300 more days
+    rows = [(k, "2024-01-01", 1.0) for k in range(100)]
+    rows += [(k, "2024-02-10" if k < 97 else "2024-04-10", 1.0) for k in range(100)]
+    rates = churn_rates(rows_of(*rows), observation_end="2025-02-04")
+    assert rates.inactive_after == 40
+    assert "95% of the returns within 100 days of a purchase come within 40 days (100 returns" in rates.choice
+    quarters = churn_rates(rows_of(*rows), period="quarter", observation_end="2025-02-04")
+    assert quarters.inactive_after == 92
+    assert "raised to 92 days, the longest quarter" in quarters.choice
+    assert churn_rates(rows_of(*rows), inactive_after=60).choice == "given"
+
+
+def test_no_silence_can_be_chosen_if_nobody_ever_came_back():
+    with pytest.raises(InputError, match="nobody has bought on two days.*Pass a number of days"):
+        churn_rates(rows_of(("ann", "2024-01-10", 1.0), ("bob", "2024-02-10", 1.0)))
+
+
+def test_times_to_the_second_purchase_are_those_of_statsmodels_and_the_repeat_rate_is_exact():
+    frame = random_rows(3, 60)
+    end = np.datetime64("2024-12-31")
+    days = frame[frame["amount"] >= 0].drop_duplicates(["customer_id", "date"]).sort_values("date")
+    ranked = days.groupby("customer_id")["date"]
+    first, second = ranked.nth(0), ranked.nth(1)
+    both = pd.DataFrame({"first": first.set_axis(days.loc[first.index, "customer_id"])}).join(
+        second.set_axis(days.loc[second.index, "customer_id"]).rename("second")
+    )
+    time = (both["second"].fillna(pd.Timestamp(end)) - both["first"]).dt.days
+    theirs = SurvfuncRight(time, both["second"].notna())
+    timing = purchase_timing(frame, observation_end=end)
+    assert timing.second["days"].tolist() == theirs.surv_times.tolist()
+    assert timing.second["share_returned"].tolist() == pytest.approx((1 - theirs.surv_prob).tolist())
+    n, repeat = len(both), int(both["second"].notna().sum())
+    exact = binomtest(repeat, n).proportion_ci(0.95, method="exact")
+    assert (timing.n_customers, timing.n_repeat) == (n, repeat)
+    assert [timing.repeat_lower, timing.repeat_upper] == pytest.approx([exact.low, exact.high], abs=1e-9)
 
 
 def test_a_customer_is_lost_in_the_period_in_which_her_silence_is_full():
@@ -213,7 +299,7 @@ def test_survivors_of_a_cohort_give_the_published_shares():
 
 def walk_through_cohorts(rows, period, end):
     """Sort the rows customer by customer into cells, as one would with pencil and paper."""
-    customers, revenue, alone = defaultdict(set), defaultdict(list), []
+    customers, orders, revenue, alone = defaultdict(set), defaultdict(set), defaultdict(list), []
     for who in {who for who, _, _ in rows}:
         mine = [(day, amount) for name, day, amount in rows if name == who and day <= end]
         purchases = [day for day, amount in mine if amount >= 0]
@@ -226,7 +312,8 @@ def walk_through_cohorts(rows, period, end):
             revenue[cohort, at].append(amount)
             if amount >= 0:
                 customers[cohort, at].add(who)
-    return customers, revenue, alone
+                orders[cohort, at].add((who, day))
+    return customers, orders, revenue, alone
 
 
 @given(rows=some_rows, period=st.sampled_from(PERIODS), after=st.integers(-200, 100))
@@ -234,9 +321,11 @@ def walk_through_cohorts(rows, period, end):
 def test_cohorts_equal_those_of_pencil_and_paper(rows, period, after):
     first = min(day for _, day, amount in rows if amount >= 0)
     end = max(first, max(day for _, day, _ in rows) + dt.timedelta(after))
-    customers, revenue, alone = walk_through_cohorts(rows, period, end)
-    for measure, cells in (("customers", customers), ("revenue", revenue)):
-        table = retention_table(rows_of(*rows), period=period, measure=measure, observation_end=end)
+    customers, orders, revenue, alone = walk_through_cohorts(rows, period, end)
+    margins = {key: [amount / 4 for amount in cell] for key, cell in revenue.items()}
+    measures = {"customers": customers, "revenue": revenue, "margin": margins, "orders": orders}
+    for measure, cells in measures.items():
+        table = retention_table(rows_of(*rows), period=period, measure=measure, margin=0.25, observation_end=end)
         assert table.cohorts.tolist() == sorted({cohort for cohort, _ in customers})
         long = table.frame
         for cohort, at, value, complete in zip(
@@ -245,7 +334,7 @@ def test_cohorts_equal_those_of_pencil_and_paper(rows, period, after):
             assert math.isnan(value) == (at > end)  # missing if and only if it cannot be known
             if at <= end:
                 cell = cells.get((cohort, at), [])
-                assert value == (len(cell) if measure == "customers" else sum(cell))
+                assert value == (len(cell) if measure in ("customers", "orders") else sum(cell))
             following = at + dt.timedelta(1)
             while not begins_period(following, period):
                 following += dt.timedelta(1)
@@ -264,6 +353,38 @@ def test_shares_never_exceed_1_and_revenue_adds_up(rows, period):
     assert np.nansum(money.values) + money.refund_only_revenue == sum(amount for _, _, amount in rows)
 
 
+def test_a_table_by_calendar_holds_the_same_cells_and_pooled_shares_leave_out_open_ones():
+    rows = [(k, "2024-01-10", 1.0) for k in range(4)] + [(0, "2024-02-10", 1.0), (1, "2024-03-10", 1.0)]
+    rows += [(k, "2024-02-20", 1.0) for k in range(4, 6)] + [(4, "2024-03-20", 1.0)]
+    table = retention_table(rows_of(*rows), observation_end="2024-03-31")
+    assert table.by_calendar.tolist()[0] == [4.0, 1.0, 1.0]
+    assert table.by_calendar.tolist()[1][1:] == [2.0, 1.0]
+    assert math.isnan(table.by_calendar[1, 0])
+    assert table.calendar.astype(str).tolist() == ["2024-01-01", "2024-02-01", "2024-03-01"]
+    assert table.pooled_shares.tolist() == [1.0, (1 + 1) / (4 + 2), 1 / 4]
+    open_end = retention_table(rows_of(*rows), observation_end="2024-03-30")
+    assert open_end.pooled_shares.tolist()[:2] == [1.0, 1 / 4]
+    assert math.isnan(open_end.pooled_shares[2])
+
+
+@pytest.mark.parametrize(
+    ("margin", "message"),
+    [
+        (None, "margin: got None. Pass the share of every amount that is kept"),
+        (1.5, "margin: got 1.5"),
+        ("profit", "column 'profit' is missing"),
+        ("word", "margin: column 'word' holds no numbers"),
+        ("holes", "margin: column 'holes' is missing or infinite in 1 of 2 rows"),
+    ],
+)
+def test_a_margin_that_is_none_is_refused(margin, message):
+    frame = rows_of(("ann", "2024-01-10", 1.0), ("bob", "2024-02-10", 1.0))
+    frame = frame.assign(word=["a", "b"], holes=[1.0, math.nan])
+    prepared = prepare_transactions(frame, keep=["word", "holes"])
+    with pytest.raises(InputError, match=message):
+        retention_table(prepared, measure="margin", margin=margin)
+
+
 def test_a_revenue_share_is_missing_where_the_first_period_brought_nothing():
     rows = rows_of(("ann", "2024-01-10", 0.0), ("ann", "2024-02-10", 5.0))
     table = retention_table(rows, measure="revenue")
@@ -279,26 +400,33 @@ def test_arrays_of_a_result_are_read_only():
 
 def test_every_engine_gives_the_same_rates_and_cohorts(as_engine):
     frame = random_rows(5, 250)
+    frame = frame.assign(kept=frame["amount"] / 2, region=np.where(frame["customer_id"] < "c2", "north", "south"))
     given_frame = as_engine(frame)
-    prepared = prepare_transactions(given_frame)
+    prepared = prepare_transactions(given_frame, keep=["kept", "region"])
+    prepared_in_pandas = prepare_transactions(frame, keep=["kept", "region"])
     end = "2024-11-15"
-    rates = churn_rates(prepared, inactive_after=45, observation_end=end)
-    expected = churn_rates(frame, inactive_after=45, observation_end=end)
+    rates = churn_rates(prepared, inactive_after=45, by="region", observation_end=end)
+    expected = churn_rates(prepared_in_pandas, inactive_after=45, by="region", observation_end=end)
     assert type(rates.frame) is type(given_frame)
     assert rates.n_customers == expected.n_customers
     pairs = [(rates.frame, expected.frame)]
-    for measure in ("customers", "revenue"):
-        table = retention_table(prepared, measure=measure, observation_end=end)
-        wanted = retention_table(frame, measure=measure, observation_end=end)
+    for measure in ("customers", "revenue", "orders", "margin"):
+        table = retention_table(prepared, measure=measure, margin="kept", observation_end=end)
+        wanted = retention_table(prepared_in_pandas, measure=measure, margin="kept", observation_end=end)
         assert type(table.frame) is type(given_frame)
         np.testing.assert_array_equal(table.values, wanted.values)  # amounts are quarters: sums are exact
         assert table.refund_only_revenue == wanted.refund_only_revenue
         pairs.append((table.frame, wanted.frame))
+    timing, timing_expected = purchase_timing(prepared), purchase_timing(frame)
+    assert (timing.n_repeat, timing.mean_interval) == (timing_expected.n_repeat, timing_expected.mean_interval)
+    pairs += [(timing.second, timing_expected.second), (timing.between, timing_expected.between)]
     for found, wanted in pairs:
         found = to_pandas(found)
         assert found.columns.tolist() == wanted.columns.tolist()
         for column in wanted:
-            if wanted[column].dtype.kind == "M":
+            if column == "region":
+                assert found[column].tolist() == wanted[column].tolist()
+            elif wanted[column].dtype.kind == "M":
                 assert pd.to_datetime(found[column]).tolist() == wanted[column].tolist()
             else:
                 np.testing.assert_array_equal(found[column].astype(float), wanted[column].astype(float))
@@ -323,8 +451,10 @@ def test_unknown_options_are_refused_with_the_allowed_ones():
         churn_rates(random_rows(1, 20), period="day", inactive_after=60)
     with pytest.raises(InputError, match="period: got 'fortnight'"):
         retention_table(random_rows(1, 20), period="fortnight")
-    with pytest.raises(InputError, match=r"measure: got 'orders'\. Use one of 'customers', 'revenue'"):
-        retention_table(random_rows(1, 20), measure="orders")
+    with pytest.raises(
+        InputError, match=r"measure: got 'profit'\. Use one of 'customers', 'revenue', 'margin', 'orders'"
+    ):
+        retention_table(random_rows(1, 20), measure="profit")
 
 
 @pytest.mark.parametrize("compute", [lambda rows, **end: churn_rates(rows, inactive_after=60, **end), retention_table])

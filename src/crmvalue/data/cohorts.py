@@ -24,7 +24,7 @@ from crmvalue._core.frames import (
     to_arrays,
 )
 from crmvalue._core.periods import period_number, period_numbers
-from crmvalue._core.types import Array, Day, IntArray, Period
+from crmvalue._core.types import AnyArray, Array, BoolArray, Day, IntArray, Period
 from crmvalue.data.transactions import Transactions
 from crmvalue.errors import InputError
 
@@ -37,6 +37,7 @@ class PurchaseGaps:
 
     day: IntArray  # day number of a purchase, shape (k,)
     next_day: IntArray  # day number of the customer's next purchase, NEVER after her last, shape (k,)
+    is_first: BoolArray  # whether `day` is the customer's first purchase, shape (k,)
     count: IntArray  # times that this pair occurs, shape (k,)
 
     @property
@@ -47,13 +48,16 @@ class PurchaseGaps:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CohortTotals:
-    """Customers and revenue by period of first purchase and period of purchase; only cells in which rows lie."""
+    """What came in each period from those who first bought in another; only cells in which rows lie."""
 
     cohort: IntArray  # period number of the first purchase, shape (k,)
     period: IntArray  # period number of the purchases, shape (k,)
     customers: IntArray  # customers of the cohort who bought in the period, shape (k,)
     revenue: Array  # amount less refunds, in the currency of the transactions, shape (k,)
+    margin: Array  # amount that is kept, NaN if no margin was given, shape (k,)
+    orders: IntArray  # purchase days, one a customer and day; 0 unless asked for, shape (k,)
     refund_only_revenue: float  # amount of those who never bought, at most 0
+    refund_only_margin: float  # amount that is kept of them, NaN if no margin was given
 
 
 def last_observed_day(transactions: Transactions, observation_end: Day | None) -> np.datetime64:
@@ -80,11 +84,18 @@ def purchase_gaps(transactions: Transactions, end: np.datetime64) -> PurchaseGap
     else:
         bought = rows.filter(nw.col("amount") >= 0).select("customer_id", _crm_day=day_number("date"))
         bought = bought.filter(nw.col("_crm_day") <= day_as_number(end)).unique()
-        following = nw.col("_crm_day").shift(-1).over("customer_id", order_by="_crm_day")
-        pairs = bought.with_columns(_crm_next=following).with_columns(nw.col("_crm_next").fill_null(NEVER))
-        found, counts = distinct_rows(pairs, ["_crm_day", "_crm_next"])
+        on = nw.col("_crm_day")
+        following = on.shift(-1).over("customer_id", order_by="_crm_day")
+        pairs = bought.with_columns(_crm_next=following, _crm_first=on.min().over("customer_id"))
+        pairs = pairs.with_columns(
+            nw.col("_crm_next").fill_null(NEVER), _crm_first=(on == nw.col("_crm_first")).cast(nw.Int64)
+        )
+        found, counts = distinct_rows(pairs, ["_crm_day", "_crm_next", "_crm_first"])
         gaps = PurchaseGaps(
-            day=found["_crm_day"].astype(np.int64), next_day=found["_crm_next"].astype(np.int64), count=counts
+            day=found["_crm_day"].astype(np.int64),
+            next_day=found["_crm_next"].astype(np.int64),
+            is_first=found["_crm_first"] == 1,
+            count=counts,
         )
     require_purchases(len(gaps.day), end)
     return gaps
@@ -99,71 +110,117 @@ def gaps_of_arrays(code: IntArray, day: IntArray) -> PurchaseGaps:
     next_day = np.full(len(days), NEVER)
     same = customer[1:] == customer[:-1]
     next_day[:-1][same] = days[1:][same]
-    return PurchaseGaps(day=days, next_day=next_day, count=np.ones(len(days), dtype=np.int64))
+    is_first = np.concatenate([[True], ~same]) if len(days) else same
+    return PurchaseGaps(day=days, next_day=next_day, is_first=is_first, count=np.ones(len(days), dtype=np.int64))
 
 
-def cohort_totals(transactions: Transactions, end: np.datetime64, period: Period) -> CohortTotals:
-    """Return customers and revenue up to `end` by period of first purchase and period of purchase.
+def cohort_totals(
+    transactions: Transactions,
+    end: np.datetime64,
+    period: Period,
+    *,
+    margin: float | str | None = None,
+    orders: bool = False,
+) -> CohortTotals:
+    """Return what came up to `end` by period of first purchase and period of purchase.
 
+    `margin` is a share of each amount or a column of what is kept of it; orders are counted if asked for.
     Refunds before a customer's first purchase (of something bought before the data begin) lower the revenue of her
     first period, so that revenue adds up; those of customers who never bought are told apart.
     """
-    rows = open_frame(transactions.frame).select("customer_id", "date", "amount")
+    column = [margin] if isinstance(margin, str) else []
+    rows = open_frame(transactions.frame, argument="margin", needs=column)
+    rows = rows.select("customer_id", "date", "amount", *column)
     if isinstance(rows, nw.DataFrame):
-        code, day, amount = eager_arrays(rows, end)
-        lowest = int(day.min())
-        number = period_numbers(np.arange(lowest, int(day.max()) + 1), period)  # by day, not by row: 5 times faster
-        cells = cells_of_arrays(code, number[day - lowest], amount)
+        cells = cells_of_rows(rows, end, period, column, orders)
     else:
-        found = to_arrays(
-            cells_in_engine(rows, end, period), ["_crm_cohort", "_crm_period", "_crm_bought", "_crm_amount"]
-        )
+        names = ["_crm_cohort", "_crm_period", "_crm_bought", "_crm_amount", *["_crm_margin"][: len(column)]]
+        names += ["_crm_orders"] if orders else []
+        found = to_arrays(cells_in_engine(rows, end, period, column, orders), names)
         order = np.lexsort([found["_crm_period"], found["_crm_cohort"]])
-        cells = [values[order] for values in found.values()]
-    cohort, period_of, customers, revenue = cells
-    known = cohort < NEVER
+        cells = {name: values[order] for name, values in found.items()}
+    revenue = cells["_crm_amount"].astype(float)
+    kept = cells["_crm_margin"].astype(float) if column else revenue * (np.nan if margin is None else margin)
+    known = cells["_crm_cohort"] < NEVER
     require_purchases(int(known.sum()), end)
     return CohortTotals(
-        cohort=cohort[known].astype(np.int64),
-        period=period_of[known].astype(np.int64),
-        customers=customers[known].astype(np.int64),
-        revenue=revenue[known].astype(float),
+        cohort=cells["_crm_cohort"][known].astype(np.int64),
+        period=cells["_crm_period"][known].astype(np.int64),
+        customers=cells["_crm_bought"][known].astype(np.int64),
+        revenue=revenue[known],
+        margin=kept[known],
+        orders=cells["_crm_orders"][known].astype(np.int64) if orders else np.zeros(int(known.sum()), dtype=np.int64),
         refund_only_revenue=float(revenue[~known].sum()),
+        refund_only_margin=float(kept[~known].sum()),
     )
 
 
-def cells_in_engine(rows: AnyFrame, end: np.datetime64, period: Period) -> AnyFrame:
+def cells_in_engine(rows: AnyFrame, end: np.datetime64, period: Period, column: list[str], orders: bool) -> AnyFrame:
     """Describe the cohort cells to a lazy engine; the cohort of those who never bought is NEVER."""
     number, cohort, bought = nw.col("_crm_period"), nw.col("_crm_cohort"), nw.col("_crm_bought")
+    sums = [nw.col("_crm_amount").sum(), *(nw.col("_crm_margin").sum() for _ in column)]
     rows = rows.filter(day_number("date") <= day_as_number(end)).select(
         "customer_id",
         _crm_period=period_number("date", period),
         _crm_amount=nw.col("amount"),
         _crm_bought=(nw.col("amount") >= 0).cast(nw.Int64),
+        **({"_crm_margin": nw.col(column[0])} if column else {}),
+        **({"_crm_day": day_number("date")} if orders else {}),
     )
-    cells = rows.group_by("customer_id", "_crm_period").agg(nw.col("_crm_amount").sum(), bought.max())
+    if orders:  # all purchases of a customer on one day are one order
+        rows = rows.group_by("customer_id", "_crm_period", "_crm_day").agg(*sums, bought.max())
+    cells = rows.group_by("customer_id", "_crm_period").agg(*sums, bought.max(), _crm_orders=bought.sum())
     cells = cells.with_columns(_crm_first=nw.when(bought == 1).then(number).otherwise(nw.lit(NEVER)))
     cells = cells.with_columns(_crm_cohort=nw.col("_crm_first").min().over("customer_id"))
     cells = cells.with_columns(_crm_period=nw.when(number < cohort).then(cohort).otherwise(number))
-    return cells.group_by("_crm_cohort", "_crm_period").agg(nw.col("_crm_amount").sum(), bought.sum())
+    return cells.group_by("_crm_cohort", "_crm_period").agg(*sums, bought.sum(), nw.col("_crm_orders").sum())
 
 
-def cells_of_arrays(code: IntArray, period: IntArray, amount: Array) -> list[Any]:
-    """Cohort, period, customers and revenue of each cell; the cohort of those who never bought is NEVER."""
+def cells_of_rows(
+    rows: nw.DataFrame[Any], end: np.datetime64, period: Period, column: list[str], orders: bool
+) -> dict[str, AnyArray]:
+    """Return the cohort cells of a frame in memory."""
+    code, day, amount = eager_arrays(rows, end)
+    lowest = int(day.min())
+    number = period_numbers(np.arange(lowest, int(day.max()) + 1), period)  # by day, not by row: 5 times faster
+    at = number[day - lowest]
+    sums = {"_crm_amount": amount}
+    for name in column:
+        counts = series_to_days(rows.get_column("date")) <= day_as_number(end)
+        sums["_crm_margin"] = series_to_array(rows.get_column(name))[counts].astype(float)
+    return cells_of_arrays(code, at, amount >= 0, sums, day if orders else None)
+
+
+def cells_of_arrays(
+    code: IntArray, period: IntArray, bought: BoolArray, sums: dict[str, Array], day: IntArray | None
+) -> dict[str, AnyArray]:
+    """Cohort, period, customers, sums and orders of each cell; the cohort of those who never bought is NEVER."""
     lowest = int(period.min(initial=NEVER))
     span = int(period.max(initial=lowest)) - lowest + 1
     since = period - lowest
-    bought = amount >= 0
     first = np.full(int(code.max(initial=-1)) + 1, span)  # `span` stands for never
     np.minimum.at(first, code[bought], since[bought])
     cell = first[code] * (span + 1) + np.maximum(since, first[code])
-    revenue = np.bincount(cell, weights=amount, minlength=(span + 1) ** 2)
-    filled = np.bincount(cell, minlength=(span + 1) ** 2) > 0
+    size = (span + 1) ** 2
+    filled = np.bincount(cell, minlength=size) > 0
     visit = distinct(code[bought] * span + since[bought])
-    customers = np.bincount(first[visit // span] * (span + 1) + visit % span, minlength=(span + 1) ** 2)
+    customers = np.bincount(first[visit // span] * (span + 1) + visit % span, minlength=size)
     cohort, at = np.divmod(np.flatnonzero(filled), span + 1)
     cohort, at = (np.where(number < span, number + lowest, NEVER) for number in (cohort, at))
-    return [cohort, at, customers[filled], revenue[filled]]
+    found = {"_crm_cohort": cohort, "_crm_period": at, "_crm_bought": customers[filled]}
+    found |= {name: np.bincount(cell, weights=values, minlength=size)[filled] for name, values in sums.items()}
+    return found if day is None else found | {"_crm_orders": orders_of_cells(code, day, bought, cell, size)[filled]}
+
+
+def orders_of_cells(code: IntArray, day: IntArray, bought: BoolArray, cell: IntArray, size: int) -> IntArray:
+    """Count the purchase days of each cell: a customer's day lies in one cell, so it is packed with it."""
+    code, day, cell = code[bought], day[bought] - day.min(), cell[bought]
+    days = int(day.max(initial=0)) + 1
+    order = np.argsort(code * days + day, kind="stable")
+    key = (code * days + day)[order]
+    begins = np.ones(len(key), dtype=bool)
+    np.not_equal(key[1:], key[:-1], out=begins[1:])
+    return np.bincount(cell[order][begins], minlength=size)
 
 
 def distinct(keys: IntArray) -> IntArray:

@@ -1,0 +1,1 @@
+"""The machinery below `crmvalue.churn`: rates, cohorts, retention curves, contracts, bridges and early warning."""

@@ -1,0 +1,168 @@
+"""Times between purchases: when customers come back, and after which silence they hardly ever do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from crmvalue._core.frames import like, open_frame
+from crmvalue._core.periods import LONGEST
+from crmvalue._core.show import result_html, result_text
+from crmvalue._core.types import AnyArray, BoolArray, Day, Frame, Period
+from crmvalue.data.cohorts import NEVER, PurchaseGaps, day_as_number, last_observed_day, purchase_gaps
+from crmvalue.data.transactions import Transactions, as_transactions
+from crmvalue.errors import InputError
+from crmvalue.retention.intervals import LEVEL, binomial_interval
+from crmvalue.retention.survival import Lifetimes, Survival, median_life, survival
+
+RETURNS_COVERED = 0.95  # share of the returns that come within the silence that is chosen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PurchaseTiming:
+    """How many customers buy again, and how soon.
+
+    `second` is the curve of the time from the first to the second purchase, `between` of the time from any purchase to
+    the next. Columns of both, one row a number of days after which somebody came back, in the engine of the
+    transactions: days; at_risk (purchases after which nothing was heard for so long, and that were observed for so
+    long); returned (of these, after that many days); share_returned (within that many days, by Kaplan-Meier); lower
+    and upper (95 % interval).
+    """
+
+    second: Frame
+    between: Frame
+    n_customers: int  # customers with a purchase by `observation_end`
+    n_repeat: int  # of these, with a second one by then
+    repeat_rate: float  # n_repeat / n_customers: those who came late had less time for it; see `second`
+    repeat_lower: float  # exact 95 % interval of `repeat_rate`
+    repeat_upper: float
+    median_days_to_second: float  # by which half have come back, of all; missing if not yet half
+    median_days_between: float  # by which half of all purchases were followed by another; missing if not yet half
+    n_intervals: int  # times between purchases that were seen to end
+    mean_interval: float  # their mean in days: too low, as long ones had less chance to be seen to end
+    observation_end: np.datetime64  # last day that counts
+
+    __repr__ = result_text
+    _repr_html_ = result_html
+
+
+def purchase_timing(transactions: Transactions | Frame, *, observation_end: Day | None = None) -> PurchaseTiming:
+    """Share of customers who buy again, and the times to the second and to the next purchase.
+
+    Parameters
+    ----------
+    transactions : Transactions or frame
+        What `prepare_transactions` returned, or a frame with the columns customer_id, date and amount.
+    observation_end : day, optional
+        Last day that counts; the last one in the data if not given.
+
+    Returns
+    -------
+    PurchaseTiming
+        The repeat rate, and two curves.
+
+    Raises
+    ------
+    InputError
+        If nobody has bought by `observation_end`.
+
+    Notes
+    -----
+    A customer who has not come back yet may still do so: her time is censored at `observation_end`, and the curves
+    (Kaplan-Meier) take that into account. Purchases of a customer on one day are one. The interval of `between` takes
+    the times of one customer to be independent.
+
+    References
+    ----------
+    Kaplan & Meier (1958), https://doi.org/10.1080/01621459.1958.10501452
+
+    Examples
+    --------
+    Of three customers, one comes back after 10 days; one was silent for 30 days, one was seen for 5 days alone. The
+    one seen for 5 days says nothing about day 10: one of two came back by then.
+
+    >>> import pandas as pd
+    >>> rows = pd.DataFrame({"customer_id": [1, 1, 2, 3], "amount": [1.0, 1.0, 1.0, 1.0],
+    ...                      "date": ["2024-01-01", "2024-01-11", "2024-01-01", "2024-01-26"]})
+    >>> timing = purchase_timing(rows, observation_end="2024-01-31")
+    >>> timing.second[["days", "at_risk", "returned", "share_returned"]]
+       days  at_risk  returned  share_returned
+    0    10        2         1             0.5
+    >>> round(timing.repeat_rate, 3)
+    0.333
+    """
+    checked = as_transactions(transactions)
+    end = last_observed_day(checked, observation_end)
+    gaps = purchase_gaps(checked, end)
+    model = open_frame(checked.frame)
+    everything = np.ones(len(gaps.day), dtype=bool)
+    second, between = (survival(waits(gaps, day_as_number(end), rows)) for rows in (gaps.is_first, everything))
+    ended = gaps.next_day < NEVER
+    n_intervals = int(gaps.count[ended].sum())
+    total = float(((gaps.next_day - gaps.day) * gaps.count)[ended].sum())
+    n, repeat = gaps.n_customers, int(gaps.count[gaps.is_first & ended].sum())
+    lower, upper = binomial_interval(np.array([repeat]), np.array([n]))
+    return PurchaseTiming(
+        second=like(return_table(second), model),
+        between=like(return_table(between), model),
+        n_customers=n,
+        n_repeat=repeat,
+        repeat_rate=repeat / n,
+        repeat_lower=float(lower[0]),
+        repeat_upper=float(upper[0]),
+        median_days_to_second=median_life(second, LEVEL)[0],
+        median_days_between=median_life(between, LEVEL)[0],
+        n_intervals=n_intervals,
+        mean_interval=total / n_intervals if n_intervals else float("nan"),
+        observation_end=end,
+    )
+
+
+def waits(gaps: PurchaseGaps, end: int, rows: BoolArray) -> Lifetimes:
+    """Return the times from these purchases to the next, censored at the end."""
+    came = gaps.next_day[rows] < NEVER
+    until = np.where(came, gaps.next_day[rows], end)
+    return Lifetimes(
+        names=np.array([None], dtype=object),
+        group=np.zeros(len(came), dtype=np.int64),
+        duration=(until - gaps.day[rows]).astype(float),
+        left=came,
+        entry=np.full(len(came), -np.inf),
+        count=gaps.count[rows],
+    )
+
+
+def return_table(curve: Survival) -> dict[str, AnyArray]:
+    """Columns of a curve of returns: one less the share that is still silent."""
+    lower, upper = curve.interval(LEVEL)
+    return {
+        "days": curve.time.astype(np.int64),
+        "at_risk": curve.at_risk,
+        "returned": curve.left,
+        "share_returned": 1 - curve.retained,
+        "lower": 1 - upper,
+        "upper": 1 - lower,
+    }
+
+
+def chosen_silence(gaps: PurchaseGaps, end: int, period: Period) -> tuple[int, str]:
+    """Return the silence within which nearly all returns come, in days, and the words that explain it."""
+    curve = survival(waits(gaps, end, np.ones(len(gaps.day), dtype=bool)))
+    if not len(curve.time):
+        raise InputError(
+            "inactive_after: nobody has bought on two days, so the data do not say which silence is long. Pass a "
+            "number of days."
+        )
+    returned = 1 - curve.retained
+    at = int(np.searchsorted(returned, RETURNS_COVERED * returned[-1] - 1e-12))
+    days, still, ever = int(curve.time[at]), curve.retained[at], curve.retained[-1]
+    later = (still - ever) / still if still > 0 else 0.0
+    text = (
+        f"{RETURNS_COVERED:.0%} of the returns within {curve.time[-1]:.0f} days of a purchase come within {days} days "
+        f"({int(curve.left.sum()):,} returns of {gaps.n_customers:,} customers, Kaplan-Meier); of those silent for "
+        f"{days} days, {later:.1%} still come back by then"
+    )
+    if days < LONGEST[period]:
+        return LONGEST[period], f"{text}; raised to {LONGEST[period]} days, the longest {period}"
+    return days, text
