@@ -4,11 +4,13 @@ Every table adds up to the ledger: amounts are added as whole cents where they a
 `crmvalue.costing`, one file a question.
 """
 
+from crmvalue.costing.acquisition import AcquisitionCost, acquisition_cost
 from crmvalue.costing.allocation import CostAllocation, allocate_costs
 from crmvalue.costing.amortization import AmortizedLedger, amortize_ledger
 from crmvalue.costing.breakdown import CostBreakdown, StageCosts, cost_breakdown, stage_costs
 from crmvalue.costing.hidden import CostLines, opportunity_cost, time_cost, waiting_cost
 from crmvalue.costing.ledger import Ledger, LedgerAudit, prepare_ledger
+from crmvalue.costing.profit import CustomerProfit, WhaleCurve, customer_profit, whale_curve
 from crmvalue.costing.taxonomy import COST_CATEGORIES, COST_STAGES, COST_TAXONOMY, CostTaxonomy
 from crmvalue.costing.time_driven import TimeDrivenCosts, time_driven_costs
 
@@ -34,4 +36,10 @@ __all__ = [
     "CostAllocation",
     "time_driven_costs",
     "TimeDrivenCosts",
+    "customer_profit",
+    "CustomerProfit",
+    "whale_curve",
+    "WhaleCurve",
+    "acquisition_cost",
+    "AcquisitionCost",
 ]

@@ -2,15 +2,114 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
 
 from crmvalue._core import frames
+from crmvalue._core.checks import require_rows, rows_message
+from crmvalue._core.frames import AnyFrame
 from crmvalue._core.periods import period_number
-from crmvalue._core.types import Frame
-from crmvalue.data.transactions import Transactions, as_transactions
+from crmvalue._core.types import AnyArray, Array, Frame
+from crmvalue.costing.grouping import ranked
+from crmvalue.costing.ledger import without_blanks
+from crmvalue.data.transactions import Transactions, as_transactions, prepare_transactions
+from crmvalue.errors import InputError
+from crmvalue.finance.exact_sums import CENTS, exact_sums
+
+FILL = "Fill or drop these rows."
+
+
+def transactions_with(transactions: Transactions | Frame, columns: Sequence[str]) -> Transactions:
+    """Return checked transactions that hold these columns as well."""
+    more = [name for name in dict.fromkeys(columns) if name not in ("customer_id", "date", "amount")]
+    if not isinstance(transactions, Transactions):
+        return prepare_transactions(transactions, keep=more)
+    frames.open_frame(transactions.frame, argument="transactions", needs=more)
+    return transactions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Takings:
+    """What came in from each customer, segment or channel."""
+
+    names: AnyArray  # whom from, distinct, shape (n,)
+    revenue: Array  # sum of the amounts of at least 0, shape (n,)
+    refunds: Array  # sum of the amounts below 0, shape (n,)
+    contribution: Array | None  # sum of the column of contributions, if one was named, shape (n,)
+
+
+def takings(transactions: Transactions, by: str, contribution: str | None) -> Takings:
+    """Add up what came in, by one column; a lazy frame is added up in its own engine."""
+    wanted = dict.fromkeys([by, "amount", *([] if contribution is None else [contribution])])
+    rows = frames.open_frame(transactions.frame).select(*wanted)
+    if contribution is not None:
+        rows = frames.read_numbers(rows, contribution, argument=contribution)
+    has_refunds = transactions.audit.negative_amounts > 0
+    if isinstance(rows, nw.DataFrame):
+        return eager_takings(rows, by, contribution, has_refunds)
+    return lazy_takings(rows, by, contribution)
+
+
+def eager_takings(rows: nw.DataFrame[Any], by: str, contribution: str | None, has_refunds: bool) -> Takings:
+    """Add up a frame in memory through arrays, to the cent."""
+    names: AnyArray | None = None
+    if by == "customer_id":
+        code, decode = frames.customer_codes(rows.get_column(by))
+    else:
+        code, names = ranked(without_blanks(frames.series_to_array(rows.get_column(by))))
+    n = int(code.max()) + 1
+    amount = frames.series_to_array(rows.get_column("amount"))
+    came = exact_sums(np.maximum(amount, 0.0) if has_refunds else amount, code, n)
+    back = exact_sums(np.minimum(amount, 0.0), code, n) if has_refunds else np.zeros(n)
+    kept = None
+    if contribution is not None:
+        values = frames.series_to_array(rows.get_column(contribution))
+        require_rows(np.isfinite(values), contribution, "missing or infinite contribution", FILL)
+        kept = exact_sums(values, code, n)
+    present = np.flatnonzero(np.bincount(code, minlength=n))  # whole-number ids are their own codes: some are nobody's
+    if names is None:
+        names = np.asarray(decode(present))
+        names = names.astype(object) if names.dtype.kind == "U" else names
+    return Takings(
+        names=names,
+        revenue=came[present],
+        refunds=back[present],
+        contribution=None if kept is None else kept[present],
+    )
+
+
+def lazy_takings(rows: AnyFrame, by: str, contribution: str | None) -> Takings:
+    """Add up a lazy frame in its own engine."""
+    amount = nw.col("amount")
+    sums = {"_crm_came": nw.when(amount > 0).then(amount).otherwise(0.0)}
+    sums["_crm_back"] = nw.when(amount < 0).then(amount).otherwise(0.0)
+    if contribution is not None:
+        value = nw.col(contribution)
+        bad = frames.count_true(rows, {"bad": ~(value.is_finite().fill_null(False) & ~value.is_null())})["bad"]
+        if bad:
+            n = frames.count_rows(rows)
+            raise InputError(rows_message(contribution, "missing or infinite contribution", bad, n, [], FILL))
+        sums["_crm_kept"] = value
+    made = rows.with_columns(**sums)
+    table = frames.to_arrays(made.group_by(by).agg(*(nw.col(name).sum() for name in sums)), [by, *sums])
+    rank, names = ranked(without_blanks(table[by]))
+    found = {name: exact_sums(to_whole_cents(table[name].astype(float)), rank, len(names)) for name in sums}
+    return Takings(
+        names=names,
+        revenue=found["_crm_came"],
+        refunds=found["_crm_back"],
+        contribution=found.get("_crm_kept"),
+    )
+
+
+def to_whole_cents(amount: Array) -> Array:
+    """Take the dust of floating-point sums off amounts that are whole cents but for it."""
+    cents = np.rint(amount * CENTS) / CENTS
+    return np.where(np.abs(amount - cents) <= 1e-12 * np.abs(amount) + 1e-7, cents, amount)
 
 
 def month_of(column: str) -> nw.Expr:

@@ -1,0 +1,273 @@
+"""What is left of a customer's, segment's or channel's revenue when it has paid for its goods and its care."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from crmvalue._core import frames
+from crmvalue._core.checks import require_number
+from crmvalue._core.types import AnyArray, Array, Frame
+from crmvalue.costing.allocation import CostAllocation
+from crmvalue.costing.grouping import match, ranked
+from crmvalue.costing.ledger import Ledger, as_ledger, ledger_columns, read_lines
+from crmvalue.costing.names import is_blank
+from crmvalue.costing.presentation import as_dict, as_html, as_pandas, number_text
+from crmvalue.costing.purchases import takings, transactions_with
+from crmvalue.data.transactions import Transactions
+from crmvalue.errors import InputError
+from crmvalue.finance.exact_sums import exact_sum, exact_sums, running_sums
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CustomerProfit:
+    """Profit by customer, segment or channel, and what no row carries: profit - unassigned is the firm's.
+
+    Columns of `frame`: `by`; revenue; refunds (at most 0); contribution (kept of both after cost of goods);
+    direct_cost (lines that name the row); contribution_after_direct; allocated_cost; profit.
+    """
+
+    frame: Frame  # one row a customer, segment or channel, in the engine of the transactions
+    by: str  # column that makes the rows
+    revenue: float  # sum over the rows, as all that follow
+    refunds: float  # at most 0
+    contribution: float
+    direct_cost: float
+    allocated_cost: float
+    profit: float
+    unassigned: float  # cost of the ledger that no row carries: lines that name none, pools not allocated
+    without_purchases: int  # rows that have a cost or a driver, but that no transaction knows
+    assumptions: tuple[str, ...]  # what the figures rest on, in words
+
+    to_frame = as_pandas
+    to_dict = as_dict
+    _repr_html_ = as_html
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class WhaleCurve:
+    """Cumulative profit, most profitable first: it climbs to a peak, and falls as customers destroy profit.
+
+    Columns of `frame`: customers (so many of the best, from 1), customer_share (0 to 1), profit (of the last of them),
+    cumulative_profit.
+    """
+
+    frame: Frame  # one row a customer, in the engine of the profit
+    total: float  # profit of all
+    peak: float  # largest cumulative profit
+    peak_customers: int  # customers at the peak: all who bring a profit
+    peak_share: float  # the same as a share of all, 0 to 1
+    destroyed: float  # peak - total: what customers after the peak lose
+    peak_to_total: float  # peak / total, 1.8 for a peak of 180 %; NaN if the total is not above 0
+    assumptions: tuple[str, ...]  # what the figures rest on, in words
+
+    to_frame = as_pandas
+    to_dict = as_dict
+    _repr_html_ = as_html
+
+
+def customer_profit(
+    transactions: Transactions | Frame,
+    costs: Ledger | CostAllocation | Frame,
+    *,
+    margin: float | None = None,
+    contribution: str | None = None,
+    by: str = "customer_id",
+) -> CustomerProfit:
+    """Revenue, contribution, cost and profit of each customer, segment or channel.
+
+    Parameters
+    ----------
+    transactions : Transactions or frame
+        Purchases and refunds, with the columns `by` and `contribution` among the kept ones.
+    costs : Ledger, CostAllocation or frame
+        An allocation carries direct and allocated cost. Of a ledger, the lines that name a row in the column `by` are
+        direct cost; the others stay unassigned: they are not spread.
+    margin : float, optional
+        Share of revenue less refunds that is kept after cost of goods, 0 to 1.
+    contribution : str, optional
+        Column of the transactions with the contribution of each row, instead of `margin`.
+    by : str
+        Column that makes the rows: of the transactions, and of the ledger or the cost objects of the allocation.
+
+    Returns
+    -------
+    CustomerProfit
+        One row a customer, segment or channel; those that have a cost but no purchase are among them, and counted.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, not just one of `margin` and `contribution` is passed, `margin` lies outside 0 to 1, a
+        contribution is missing, or the allocation is to something else than `by`.
+
+    See Also
+    --------
+    whale_curve : cumulative profit, most profitable first.
+
+    Notes
+    -----
+    ``contribution = margin * (revenue + refunds)``; ``contribution_after_direct = contribution - direct_cost``, which
+    comes before anything that was allocated; ``profit = contribution_after_direct - allocated_cost``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> orders = pd.DataFrame({
+    ...     "customer_id": ["ann", "ann", "bob"], "date": "2024-01-05", "amount": [100.0, -20.0, 50.0]
+    ... })
+    >>> lines = pd.DataFrame({
+    ...     "date": "2024-01-31", "category": ["service", "it"], "customer_id": ["bob", None], "amount": [30.0, 8.0]
+    ... })
+    >>> result = customer_profit(orders, lines, margin=0.5)
+    >>> result.frame[["customer_id", "revenue", "refunds", "contribution", "direct_cost", "profit"]]
+      customer_id  revenue  refunds  contribution  direct_cost  profit
+    0         ann    100.0    -20.0          40.0          0.0    40.0
+    1         bob     50.0      0.0          25.0         30.0    -5.0
+    >>> result.profit, result.unassigned
+    (35.0, 8.0)
+    """
+    if (margin is None) == (contribution is None):
+        raise InputError("margin, contribution: pass just one of them, a share of revenue or a column.")
+    if margin is not None:
+        require_number("margin", margin, at_least=0, at_most=1)
+    checked = transactions_with(transactions, [by, *([contribution] if contribution else [])])
+    came = takings(checked, by, contribution)
+    objects, direct, allocated, unassigned, said = cost_of_objects(costs, by)
+    names, place, fresh = joined(came.names, objects)
+    n = len(names)
+    table = {
+        name: np.append(values, np.zeros(fresh))
+        for name, values in (("revenue", came.revenue), ("refunds", came.refunds))
+    }
+    net = table["revenue"] + table["refunds"]
+    kept = net * (margin or 0.0) if came.contribution is None else np.append(came.contribution, np.zeros(fresh))
+    table["contribution"] = kept
+    table["direct_cost"] = spread_on(direct, place, n)
+    table["contribution_after_direct"] = kept - table["direct_cost"]
+    table["allocated_cost"] = spread_on(allocated, place, n)
+    table["profit"] = table["contribution_after_direct"] - table["allocated_cost"]
+    how = (
+        f"Contribution is {margin:.1%} of revenue less refunds."
+        if margin is not None
+        else (f"Contribution is the column {contribution!r} of the transactions.")
+    )
+    said = (how, *said, f"{number_text(unassigned)} of the ledger is on no row and not spread.")
+    if fresh:
+        said += (f"{fresh:,} rows have a cost or a driver, but no purchase.",)
+    totals = {
+        name: exact_sum(table[name])
+        for name in ("revenue", "refunds", "contribution", "direct_cost", "allocated_cost", "profit")
+    }
+    return CustomerProfit(
+        frame=frames.like({by: names, **table}, frames.open_frame(checked.frame)),
+        by=by,
+        unassigned=unassigned,
+        without_purchases=fresh,
+        assumptions=said,
+        **totals,
+    )
+
+
+def cost_of_objects(
+    costs: Ledger | CostAllocation | Frame, by: str
+) -> tuple[AnyArray, Array, Array, float, tuple[str, ...]]:
+    """Return whom costs name, their direct and allocated cost, the cost of nobody, and what that rests on."""
+    if isinstance(costs, CostAllocation):
+        if costs.object_id != by:
+            raise InputError(
+                f"by: got {by!r}, but the allocation is to {costs.object_id!r}. Pass that, or allocate anew."
+            )
+        found = frames.to_arrays(frames.open_frame(costs.frame), [by, "direct", "allocated"])
+        return found[by], found["direct"], found["allocated"], costs.unallocated, costs.assumptions
+    ledger = as_ledger(costs, [by])
+    if by not in ledger_columns(ledger):
+        raise InputError(
+            f"ledger: column {by!r} is missing: no line names whom it was paid for. Pass {by}=... to prepare_ledger, "
+            "or pass what allocate_costs returned."
+        )
+    lines = read_lines(ledger, [by])
+    named = ~is_blank(lines[by])
+    rank, objects = ranked(lines[by][named])
+    direct = exact_sums(lines["amount"][named], rank, len(objects))
+    said = (f"Direct cost is the {int(named.sum()):,} ledger lines that name a row in {by!r}.",)
+    return objects, direct, np.zeros(len(objects)), exact_sum(lines["amount"][~named]), said
+
+
+def joined(names: AnyArray, objects: AnyArray) -> tuple[AnyArray, AnyArray, int]:
+    """Return all names, the place of each object among them, and how many objects were not there before."""
+    if len(objects) and len(names):
+        is_text = [isinstance(next((one for one in values if one is not None), ""), str) for values in (names, objects)]
+        if is_text[0] != is_text[1]:
+            kinds = ["text" if text else "numbers" for text in is_text]
+            raise InputError(f"costs: names are {kinds[1]} there, but {kinds[0]} in the transactions. Convert one.")
+    place = match(objects, names) if len(objects) else np.array([], dtype=np.int64)
+    fresh = place < 0
+    if fresh.any():
+        place = place.copy()
+        place[fresh] = len(names) + np.arange(int(fresh.sum()))
+        names = np.concatenate([names, objects[fresh].astype(names.dtype)])
+    return names, place, int(fresh.sum())
+
+
+def spread_on(amounts: Array, place: AnyArray, n: int) -> Array:
+    """Put the amounts at their places among n rows, 0 elsewhere."""
+    column = np.zeros(n)
+    column[place] = amounts
+    return column
+
+
+def whale_curve(profit: CustomerProfit) -> WhaleCurve:
+    """Cumulative profit by customer, most profitable first: its peak, and how much the tail destroys.
+
+    Parameters
+    ----------
+    profit : CustomerProfit
+        What `customer_profit` returned.
+
+    Returns
+    -------
+    WhaleCurve
+        The curve, one row a customer, and its peak.
+
+    References
+    ----------
+    Kaplan & Narayanan (2001) "Measuring and managing customer profitability", Journal of Cost Management 15(5), 5-15.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> orders = pd.DataFrame({"customer_id": [1, 2, 3], "date": "2024-01-05", "amount": [100.0, 40.0, 20.0]})
+    >>> lines = pd.DataFrame({
+    ...     "date": "2024-01-31", "category": "service", "customer_id": [3, 2], "amount": [50.0, 1.0]
+    ... })
+    >>> curve = whale_curve(customer_profit(orders, lines, margin=0.5))
+    >>> curve.frame["cumulative_profit"].tolist()
+    [50.0, 69.0, 29.0]
+    >>> curve.peak, curve.peak_customers, curve.destroyed
+    (69.0, 2, 40.0)
+    """
+    opened = frames.open_frame(profit.frame)
+    amounts = np.sort(frames.to_arrays(opened, ["profit"])["profit"])[::-1]
+    reached = running_sums(amounts)
+    n, best = len(amounts), int((amounts > 0).sum())
+    peak = float(reached[best - 1]) if best else 0.0
+    total = float(reached[-1])
+    table = {
+        "customers": np.arange(1, n + 1),
+        "customer_share": np.arange(1, n + 1) / n,
+        "profit": amounts,
+        "cumulative_profit": reached,
+    }
+    lost = f"{n - best:,} of {n:,} bring no profit; together they lower it by {number_text(peak - total)}."
+    return WhaleCurve(
+        frame=frames.like(table, opened),
+        total=total,
+        peak=peak,
+        peak_customers=best,
+        peak_share=best / n,
+        destroyed=peak - total,
+        peak_to_total=peak / total if total > 0 else float("nan"),
+        assumptions=(*profit.assumptions, lost),
+    )
