@@ -24,13 +24,20 @@ def unit_rule(panels: int) -> tuple[Array, Array]:
     return nodes, np.tile(0.5 * weights / panels, panels)
 
 
-def from_zero(scale: Array, length: Array) -> Iterator[tuple[IntArray, Array, Array, Array]]:
+def as_rows(*values: float | Array) -> tuple[tuple[int, ...], list[Array]]:
+    """Return the common shape of numbers and arrays, and each of them as a flat array of it."""
+    given = np.broadcast_arrays(*(np.asarray(value, dtype=float) for value in values))
+    return given[0].shape, [value.ravel() for value in given]
+
+
+def from_zero(scale: Array, length: Array, fine: Array | float = 1.0) -> Iterator[tuple[IntArray, Array, Array, Array]]:
     """Yield rows, times u and weights (each rows by nodes), width: ∫ f(u) du over [0, length] is width · Σ weight · f.
 
-    The times are equally dense in log(1 + u/scale). A width of 0 leaves the sum itself finite.
+    The times are equally dense in log(1 + u/scale). A width of 0 leaves the sum itself finite. Panels are shorter by
+    the factor `fine`.
     """
     width = np.log1p(length / scale)
-    for rows, panels in in_panels(width, PANEL):
+    for rows, panels in in_panels(width * fine, PANEL):
         nodes, weights = unit_rule(panels)
         w = width[rows, None] * nodes
         own = scale[rows, None]
@@ -40,6 +47,7 @@ def from_zero(scale: Array, length: Array) -> Iterator[tuple[IntArray, Array, Ar
 def in_panels(width: Array, panel: float, least: int = 1) -> Iterator[tuple[IntArray, int]]:
     """Yield groups of rows that need as many panels, a bounded number of values at once."""
     needed = np.maximum(least, np.ceil(width / panel)).astype(np.intp)
+    needed = np.where(needed > 8, 4 * ((needed + 3) // 4), needed)  # fewer, larger groups
     for panels in np.unique(needed).tolist():
         rows = np.flatnonzero(needed == panels)
         at_once = max(1, VALUES_AT_ONCE // (NODES * panels))

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from crmvalue._core.optimise import Derivatives
-from crmvalue._core.quadrature import NEGLIGIBLE, from_zero, log_concave_integral
+from crmvalue._core.quadrature import NEGLIGIBLE, as_rows, from_zero, log_concave_integral
 from crmvalue._core.special import (
     Numbers,
     digamma_rise,
@@ -55,18 +55,11 @@ def log_likelihood(params: Params, frequency: Array, recency: Array, T: Array) -
 
 def log_odds_left(params: Params, frequency: Array, recency: Array, T: Array) -> Array:
     """Log odds that she has left by T: s ∫ [(α+T)/(α+z)]^(r+x) [(β+T)/(β+z)]^s dz/(β+z) over (recency, T)."""
-    shape, rows = as_rows(params, frequency, recency, T)
+    shape, rows = as_rows(*params, frequency, recency, T)
     log_odds = np.empty(rows[0].shape)
     for part, _, weight, peak in departures(*rows):
         log_odds[part] = peak + np.log(weight.sum(axis=1))
     return log_odds.reshape(shape)
-
-
-def as_rows(*values: Numbers | Params) -> tuple[tuple[int, ...], list[Array]]:
-    """Return the common shape of parameters and columns, and each of them as a flat array of it."""
-    flat = [part for value in values for part in (value if isinstance(value, tuple) else (value,))]
-    given = np.broadcast_arrays(*(np.asarray(part, dtype=float) for part in flat))
-    return given[0].shape, [part.ravel() for part in given]
 
 
 def departures(
@@ -95,7 +88,7 @@ def derivatives(params: Params, frequency: Array, recency: Array, T: Array) -> D
 
     Those of the log odds are means and covariances, over the moment of leaving, of the derivatives of the integrand.
     """
-    _, rows = as_rows(params, frequency, recency, T)
+    _, rows = as_rows(*params, frequency, recency, T)
     r, alpha, s, beta, x, _, end = rows
     log_odds, mean, bend = np.empty(len(x)), np.empty((4, len(x))), np.zeros((4, 4, len(x)))
     for part, u, weight, peak in departures(*rows):
