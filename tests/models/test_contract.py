@@ -25,7 +25,7 @@ def data_for(model, n=400, seed=11):
         params = model.Params(*(0.8, 6.0, 0.9, 2.5, 2.0)[: len(model.Params._fields)])
         made = model.simulate(params, rng.uniform(1, 60, n), rng)
         return params, (made.frequency, made.recency, made.T)
-    params = model.Params(*(6.0, 4.0, 15.0)[: len(model.Params._fields)])
+    params = model.Params(*(6.0, 4.0, 15.0, 1.2)[: len(model.Params._fields)])
     frequency = rng.integers(1, 9, n).astype(float)
     return params, (frequency, model.simulate(params, frequency, rng))
 
@@ -172,7 +172,9 @@ def test_simulated_spend_has_the_mean_of_the_formula(model):
     rng = np.random.default_rng(6)
     frequency = rng.integers(1, 5, 400_000).astype(float)
     spend = model.simulate(params, frequency, rng)
-    assert spend.mean() == pytest.approx(float(model.expected_spend(params, 0.0, 0.0)), rel=0.01)
+    for x in (1.0, 4.0):  # who spent the mean of those like her is expected to spend it again
+        mean = spend[frequency == x].mean()
+        assert model.expected_spend(params, x, mean) == pytest.approx(mean, rel=0.01)
     # what is expected of the future has the same mean as the past
     assert model.expected_spend(params, frequency, spend).mean() == pytest.approx(spend.mean(), rel=0.01)
     assert np.isnan(model.simulate(params, np.zeros(2), rng)).all()

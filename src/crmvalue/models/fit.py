@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeAlias
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -284,6 +284,32 @@ def fit_spend(summary: CustomerSummary | Frame, model: SpendModel = GAMMA_GAMMA)
     >>> round(float(fit.model.expected_spend(fit.params, 0, 0)))  # 6 × 15 / (4 − 1)
     30
     """
+    rows = read_spend(summary)
+    found = fitted(model, [rows.frequency, rows.spend], rows.counts)
+    return SpendFit(
+        model=model,
+        params=model.Params(*np.exp(found.point).tolist()),
+        log_covariance=log_covariance(found),
+        log_likelihood=found.value,
+        gradient_norm=float(np.linalg.norm(found.gradient)),
+        n_customers=int(rows.counts.sum()),
+        n_without_repeat=rows.n_without_repeat,
+        n_not_positive=rows.n_not_positive,
+    )
+
+
+class SpendRows(NamedTuple):
+    """Customers with a repeat purchase and a spend above 0, and how many others there are."""
+
+    frequency: Array
+    spend: Array
+    counts: IntArray  # customers that a row stands for
+    n_without_repeat: int
+    n_not_positive: int
+
+
+def read_spend(summary: CustomerSummary | Frame) -> SpendRows:
+    """Return what customers spent, checked."""
     frame = open_customers(summary, SPEND, argument="summary")
     rows, counts = read_histories(frame, SPEND)
     frequency = checked_counts(frame, rows[0])
@@ -297,14 +323,10 @@ def fit_spend(summary: CustomerSummary | Frame, model: SpendModel = GAMMA_GAMMA)
             "monetary_value: no customer has a repeat purchase and a monetary_value above 0. Pass a longer period, or "
             "more customers."
         )
-    found = fitted(model, [frequency[used], spend[used]], counts[used])
-    return SpendFit(
-        model=model,
-        params=model.Params(*np.exp(found.point).tolist()),
-        log_covariance=log_covariance(found),
-        log_likelihood=found.value,
-        gradient_norm=float(np.linalg.norm(found.gradient)),
-        n_customers=int(counts[used].sum()),
+    return SpendRows(
+        frequency=frequency[used],
+        spend=spend[used],
+        counts=counts[used],
         n_without_repeat=int(counts[~repeats].sum()),
         n_not_positive=int(counts[repeats & ~used].sum()),
     )
