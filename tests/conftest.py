@@ -23,7 +23,7 @@ def spark() -> Iterator[Any]:
         pytest.skip("Spark needs Java, and there is none on this machine")
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-    quick_start = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # tests are short: optimising code costs more than it saves
+    quick_start = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # optimising costs more than short tests save
     os.environ.setdefault("PYSPARK_SUBMIT_ARGS", f"--driver-java-options '{quick_start}' pyspark-shell")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PySpark warns that it does not fully know pandas 3
