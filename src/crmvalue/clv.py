@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import narwhals.stable.v2 as nw
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from crmvalue._core.checks import require_number, require_rows
-from crmvalue._core.frames import AnyFrame, column_names, compute_columns, one_row, open_frame, to_native
+from crmvalue._core.frames import AnyFrame, one_row, open_frame, to_native
 from crmvalue._core.types import AnyArray, Array, Frame, TimeUnit
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.data.transactions import Transactions
@@ -23,12 +23,33 @@ from crmvalue.models.histories import (
     COUNT_RULES,
     PURCHASES,
     SPEND,
-    checked_purchases,
     is_missing,
     open_customers,
     refuse,
-    require_unit_of_fit,
 )
+from crmvalue.models.predictions import (
+    conditional_expected_purchases,
+    discounted_residual_purchases,
+    expected_purchases,
+    kept_ids,
+    predicted,
+    probability_alive,
+    purchase_probabilities,
+)
+
+__all__ = [
+    "CustomerValue",
+    "HistoricalValue",
+    "conditional_expected_purchases",
+    "customer_value",
+    "discounted_residual_purchases",
+    "expected_purchases",
+    "expected_spend",
+    "historical_value",
+    "probability_alive",
+    "purchase_probabilities",
+    "textbook_value",
+]
 
 MOST_PERIODS = 100_000  # three centuries of days: a longer horizon is a mistake in the unit
 FILL = "Fill or drop these rows."
@@ -61,140 +82,6 @@ class HistoricalValue:
     total: float  # sum of contribution, in currency
     n: int  # customers
     margin: float  # share of the amounts that is kept, 0 to 1
-
-
-def probability_alive(fit: PurchaseFit, customers: CustomerSummary | Frame) -> Frame:
-    """Return the probability that each customer still is one at the end of her observation.
-
-    Parameters
-    ----------
-    fit : PurchaseFit
-        From `fit_purchases`.
-    customers : CustomerSummary or frame
-        Columns frequency, recency and T, in any engine; a plain frame must be in the time unit of the fit.
-
-    Returns
-    -------
-    frame
-        Columns customer_id (if there) and probability_alive, in the engine of the input.
-
-    Raises
-    ------
-    InputError
-        If a history is impossible, or the summary is in another time unit than the fit.
-
-    Notes
-    -----
-    Under BG/NBD a customer without repeat purchases had no occasion to leave: her probability is 1.
-
-    Examples
-    --------
-    Somebody who just bought again may have left by that: the odds are a to b + frequency − 1, here 2 to 1.
-
-    >>> import numpy as np, pandas as pd
-    >>> from crmvalue.models.bg_nbd import BG_NBD, Params
-    >>> fit = PurchaseFit(
-    ...     model=BG_NBD, params=Params(r=2.0, alpha=2.0, a=2.0, b=1.0), log_covariance=np.eye(4), log_likelihood=-9.0,
-    ...     gradient_norm=0.0, n_customers=2, time_unit="week",
-    ... )
-    >>> customers = pd.DataFrame({"frequency": [0, 1], "recency": [0.0, 8.0], "T": [8.0, 8.0]})
-    >>> probability_alive(fit, customers).round(3)
-       probability_alive
-    0              1.000
-    1              0.333
-    """
-
-    def predict(frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
-        return {"probability_alive": fit.model.probability_alive(fit.params, frequency, recency, T)}
-
-    return to_native(predicted(fit, customers, predict))
-
-
-def conditional_expected_purchases(fit: PurchaseFit, customers: CustomerSummary | Frame, *, horizon: float) -> Frame:
-    """Return the purchases expected of each customer within the horizon, given her history.
-
-    Parameters
-    ----------
-    fit : PurchaseFit
-        From `fit_purchases`.
-    customers : CustomerSummary or frame
-        Columns frequency, recency and T, in any engine; a plain frame must be in the time unit of the fit.
-    horizon : float
-        Length of the time after T, in time units of the fit, above 0.
-
-    Returns
-    -------
-    frame
-        Columns customer_id (if there) and expected_purchases, in the engine of the input.
-
-    Raises
-    ------
-    InputError
-        If a history is impossible, the horizon is not above 0, or the summary is in another time unit than the fit.
-
-    Examples
-    --------
-    With these parameters a customer who is alive is expected to buy (2 + frequency) · 10 / (2 + 8 + 10) times:
-
-    >>> import numpy as np, pandas as pd
-    >>> from crmvalue.models.bg_nbd import BG_NBD, Params
-    >>> fit = PurchaseFit(
-    ...     model=BG_NBD, params=Params(r=2.0, alpha=2.0, a=2.0, b=1.0), log_covariance=np.eye(4), log_likelihood=-9.0,
-    ...     gradient_norm=0.0, n_customers=2, time_unit="week",
-    ... )
-    >>> customers = pd.DataFrame({"frequency": [0, 1], "recency": [0.0, 8.0], "T": [8.0, 8.0]})
-    >>> conditional_expected_purchases(fit, customers, horizon=10)
-       expected_purchases
-    0                 1.0
-    1                 0.5
-    """
-    horizon = require_number("horizon", horizon, above=0)
-
-    def predict(frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
-        counts, times, pair = distinct_pairs(frequency, T)
-        if_alive = fit.model.purchases_if_alive(fit.params, horizon, counts, times)[pair]
-        return {"expected_purchases": if_alive * fit.model.probability_alive(fit.params, frequency, recency, T)}
-
-    return to_native(predicted(fit, customers, predict))
-
-
-def expected_purchases(fit: PurchaseFit, t: ArrayLike) -> Array:
-    """Return the repeat purchases that a new customer is expected to make up to time t after her first.
-
-    Parameters
-    ----------
-    fit : PurchaseFit
-        From `fit_purchases`.
-    t : array_like
-        Times since the first purchase, in time units of the fit, at least 0.
-
-    Returns
-    -------
-    ndarray
-        Expected repeat purchases, of the shape of `t`.
-
-    Raises
-    ------
-    InputError
-        If a time is negative or missing.
-
-    Examples
-    --------
-    With these parameters it is 2t / (2 + t):
-
-    >>> import numpy as np
-    >>> from crmvalue.models.bg_nbd import BG_NBD, Params
-    >>> fit = PurchaseFit(
-    ...     model=BG_NBD, params=Params(r=2.0, alpha=2.0, a=2.0, b=1.0), log_covariance=np.eye(4), log_likelihood=-9.0,
-    ...     gradient_norm=0.0, n_customers=2, time_unit="week",
-    ... )
-    >>> expected_purchases(fit, [0.0, 2.0, 6.0])
-    array([0. , 1. , 1.5])
-    """
-    times = np.asarray(t, dtype=float)
-    ok = (times >= 0) & np.isfinite(times)
-    require_rows(ok.ravel(), "t", "negative, missing or infinite", "Pass times since the first purchase, 0 or more.")
-    return fit.model.expected_purchases(fit.params, times)
 
 
 def expected_spend(fit: SpendFit, customers: CustomerSummary | Frame) -> Frame:
@@ -448,32 +335,6 @@ def textbook_value(contribution_per_period: ArrayLike, retention_rate: ArrayLike
     converges = np.isfinite(rate) & (rate > -1) & (1 + rate > retention)
     require_rows(converges.ravel(), "discount_rate", "too low for a finite value", "Pass 0.1 for 10 % a period.")
     return np.asarray(amount * retention / (1 + rate - retention))
-
-
-def predicted(
-    fit: PurchaseFit,
-    customers: CustomerSummary | Frame,
-    predict: Callable[[Array, Array, Array], Mapping[str, AnyArray]],
-    *,
-    keep: Sequence[str] = (),
-) -> AnyFrame:
-    """Return customer_id (if there), the columns to keep, and what `predict` makes of each checked history."""
-
-    def checked_first(*rows: AnyArray) -> Mapping[str, AnyArray]:
-        return predict(*checked_purchases(frame, rows))
-
-    require_unit_of_fit(customers, fit.time_unit)
-    frame = open_customers(customers, PURCHASES)
-    ids = kept_ids(frame)
-    frame = frame.select(*ids, *PURCHASES, *(name for name in keep if name not in PURCHASES))
-    answers = compute_columns(frame, PURCHASES, checked_first)
-    made = [name for name in column_names(answers) if name not in column_names(frame)]
-    return answers.select(*ids, *keep, *made)
-
-
-def kept_ids(frame: AnyFrame) -> list[str]:
-    """Return the column that names customers, if the frame has it."""
-    return [name for name in column_names(frame) if name == "customer_id"]
 
 
 def count_of(condition: nw.Expr) -> nw.Expr:

@@ -1,0 +1,347 @@
+"""Predictions: what a fitted model says of customers with these histories, in the engine of their frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from crmvalue._core.checks import require_number, require_rows
+from crmvalue._core.frames import AnyFrame, column_names, compute_columns, to_native
+from crmvalue._core.types import AnyArray, Array, Frame
+from crmvalue.data.summary import CustomerSummary
+from crmvalue.errors import InputError
+from crmvalue.finance.rates import periodic_rate
+from crmvalue.models.distinct import distinct_pairs
+from crmvalue.models.fit import PurchaseFit
+from crmvalue.models.histories import PURCHASES, checked_purchases, open_customers, require_unit_of_fit
+
+MOST_COUNTS = 1_000  # columns of a table of chances
+
+
+def probability_alive(fit: PurchaseFit, customers: CustomerSummary | Frame, *, after: float = 0.0) -> Frame:
+    """Return the probability that each customer still is one at the end of her observation, or some time later.
+
+    Parameters
+    ----------
+    fit : PurchaseFit
+        From `fit_purchases`.
+    customers : CustomerSummary or frame
+        Columns frequency, recency and T, in any engine; a plain frame must be in the time unit of the fit.
+    after : float
+        Time after T, in time units of the fit, at least 0.
+
+    Returns
+    -------
+    frame
+        Columns customer_id (if there) and probability_alive, in the engine of the input.
+
+    Raises
+    ------
+    InputError
+        If a history is impossible, `after` is negative, or the summary is in another time unit than the fit.
+
+    Notes
+    -----
+    Under BG/NBD a customer without repeat purchases had no occasion to leave: her probability is 1.
+
+    Examples
+    --------
+    Somebody who just bought again may have left by that: the odds are a to b + frequency − 1, here 2 to 1.
+
+    >>> import numpy as np, pandas as pd
+    >>> from crmvalue.models.bg_nbd import BG_NBD, Params
+    >>> fit = PurchaseFit(
+    ...     model=BG_NBD, params=Params(r=2.0, alpha=2.0, a=2.0, b=1.0), log_covariance=np.eye(4), log_likelihood=-9.0,
+    ...     gradient_norm=0.0, n_customers=2, time_unit="week",
+    ... )
+    >>> customers = pd.DataFrame({"frequency": [0, 1], "recency": [0.0, 8.0], "T": [8.0, 8.0]})
+    >>> probability_alive(fit, customers).round(3)
+       probability_alive
+    0              1.000
+    1              0.333
+    """
+    after = require_number("after", after, at_least=0)
+
+    def predict(frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
+        alive = fit.model.probability_alive(fit.params, frequency, recency, T)
+        if after > 0:
+            counts, times, pair = distinct_pairs(frequency, T)
+            alive = alive * fit.model.survival_if_alive(fit.params, after, counts, times)[pair]
+        return {"probability_alive": alive}
+
+    return to_native(predicted(fit, customers, predict))
+
+
+def conditional_expected_purchases(fit: PurchaseFit, customers: CustomerSummary | Frame, *, horizon: float) -> Frame:
+    """Return the purchases expected of each customer within the horizon, given her history.
+
+    Parameters
+    ----------
+    fit : PurchaseFit
+        From `fit_purchases`.
+    customers : CustomerSummary or frame
+        Columns frequency, recency and T, in any engine; a plain frame must be in the time unit of the fit.
+    horizon : float
+        Length of the time after T, in time units of the fit, above 0.
+
+    Returns
+    -------
+    frame
+        Columns customer_id (if there) and expected_purchases, in the engine of the input.
+
+    Raises
+    ------
+    InputError
+        If a history is impossible, the horizon is not above 0, or the summary is in another time unit than the fit.
+
+    Examples
+    --------
+    With these parameters a customer who is alive is expected to buy (2 + frequency) · 10 / (2 + 8 + 10) times:
+
+    >>> import numpy as np, pandas as pd
+    >>> from crmvalue.models.bg_nbd import BG_NBD, Params
+    >>> fit = PurchaseFit(
+    ...     model=BG_NBD, params=Params(r=2.0, alpha=2.0, a=2.0, b=1.0), log_covariance=np.eye(4), log_likelihood=-9.0,
+    ...     gradient_norm=0.0, n_customers=2, time_unit="week",
+    ... )
+    >>> customers = pd.DataFrame({"frequency": [0, 1], "recency": [0.0, 8.0], "T": [8.0, 8.0]})
+    >>> conditional_expected_purchases(fit, customers, horizon=10)
+       expected_purchases
+    0                 1.0
+    1                 0.5
+    """
+    horizon = require_number("horizon", horizon, above=0)
+
+    def predict(frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
+        counts, times, pair = distinct_pairs(frequency, T)
+        if_alive = fit.model.purchases_if_alive(fit.params, horizon, counts, times)[pair]
+        return {"expected_purchases": if_alive * fit.model.probability_alive(fit.params, frequency, recency, T)}
+
+    return to_native(predicted(fit, customers, predict))
+
+
+def expected_purchases(fit: PurchaseFit, t: ArrayLike) -> Array:
+    """Return the repeat purchases that a new customer is expected to make up to time t after her first.
+
+    Parameters
+    ----------
+    fit : PurchaseFit
+        From `fit_purchases`.
+    t : array_like
+        Times since the first purchase, in time units of the fit, at least 0.
+
+    Returns
+    -------
+    ndarray
+        Expected repeat purchases, of the shape of `t`.
+
+    Raises
+    ------
+    InputError
+        If a time is negative or missing.
+
+    Examples
+    --------
+    With these parameters it is 2t / (2 + t):
+
+    >>> import numpy as np
+    >>> from crmvalue.models.bg_nbd import BG_NBD, Params
+    >>> fit = PurchaseFit(
+    ...     model=BG_NBD, params=Params(r=2.0, alpha=2.0, a=2.0, b=1.0), log_covariance=np.eye(4), log_likelihood=-9.0,
+    ...     gradient_norm=0.0, n_customers=2, time_unit="week",
+    ... )
+    >>> expected_purchases(fit, [0.0, 2.0, 6.0])
+    array([0. , 1. , 1.5])
+    """
+    times = np.asarray(t, dtype=float)
+    ok = (times >= 0) & np.isfinite(times)
+    require_rows(ok.ravel(), "t", "negative, missing or infinite", "Pass times since the first purchase, 0 or more.")
+    return fit.model.expected_purchases(fit.params, times)
+
+
+def purchase_probabilities(
+    fit: PurchaseFit, customers: CustomerSummary | Frame, *, horizon: float, counts: Iterable[int]
+) -> Frame:
+    """Return the probability of each number of purchases within the horizon, given each customer's history.
+
+    Parameters
+    ----------
+    fit : PurchaseFit
+        From `fit_purchases`.
+    customers : CustomerSummary or frame
+        Columns frequency, recency and T, in any engine; a plain frame must be in the time unit of the fit.
+    horizon : float
+        Length of the time after T, in time units of the fit, above 0.
+    counts : iterable of int
+        Numbers of purchases, such as ``range(5)``; at least one, none negative or twice, at most 1,000 of them.
+
+    Returns
+    -------
+    frame
+        Columns customer_id (if there) and probability_0, probability_1, ... for each count, in the engine of the input.
+
+    Raises
+    ------
+    InputError
+        If a history is impossible, an argument is out of its range, or the summary is in another time unit than the
+        fit.
+
+    Notes
+    -----
+    Every probability is a sum or an integral of positive terms, so that small ones keep their digits. The chance of at
+    least one purchase is 1 less probability_0.
+
+    Examples
+    --------
+    The first customer's rate is λ ~ Gamma(1, 10): in 10 years she buys nothing with chance 10 / (10 + 10). The second's
+    is Gamma(2, 10), and her chance the square of that:
+
+    >>> import numpy as np, pandas as pd
+    >>> from crmvalue.models.nbd import NBD, Params
+    >>> fit = PurchaseFit(
+    ...     model=NBD, params=Params(r=1.0, alpha=2.0), log_covariance=np.eye(2), log_likelihood=-9.0,
+    ...     gradient_norm=0.0, n_customers=2, time_unit="year",
+    ... )
+    >>> customers = pd.DataFrame({"frequency": [0, 1], "recency": [0.0, 8.0], "T": [8.0, 8.0]})
+    >>> purchase_probabilities(fit, customers, horizon=10, counts=[0, 1]).round(3)
+       probability_0  probability_1
+    0           0.50           0.25
+    1           0.25           0.25
+    """
+    horizon = require_number("horizon", horizon, above=0)
+    wanted = require_counts(counts)
+
+    def predict(frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
+        alive = fit.model.probability_alive(fit.params, frequency, recency, T)
+        x, times, pair = distinct_pairs(frequency, T)
+        chances = {}
+        for count in wanted:
+            if_alive = fit.model.mass_if_alive(fit.params, float(count), horizon, x, times)[pair]
+            chances[f"probability_{count}"] = alive * if_alive + (1 - alive if count == 0 else 0.0)
+        return chances
+
+    return to_native(predicted(fit, customers, predict))
+
+
+def require_counts(counts: Iterable[int]) -> list[int]:
+    """Return numbers of purchases, or raise InputError."""
+    try:
+        given = list(counts)
+    except TypeError:
+        given = []
+    whole = all(isinstance(count, (int, np.integer)) and not isinstance(count, bool) and count >= 0 for count in given)
+    if not given or not whole or len(set(given)) < len(given) or len(given) > MOST_COUNTS:
+        raise InputError(
+            f"counts: got {str(counts)[:60]}. Pass whole numbers of purchases, 0 or more, each once and at most "
+            f"{MOST_COUNTS:,} of them, such as range(5)."
+        )
+    return [int(count) for count in given]
+
+
+def discounted_residual_purchases(
+    fit: PurchaseFit,
+    customers: CustomerSummary | Frame,
+    *,
+    discount_rate: float,
+    start: float = 0.0,
+    stop: float = np.inf,
+) -> Frame:
+    """Return the purchases expected of each customer from `start` to `stop` after T, discounted to T.
+
+    Parameters
+    ----------
+    fit : PurchaseFit
+        From `fit_purchases`.
+    customers : CustomerSummary or frame
+        Columns frequency, recency and T, in any engine; a plain frame must be in the time unit of the fit.
+    discount_rate : float
+        Cost of capital per year, 0.1 for 10 %; at least 0.
+    start, stop : float
+        Interval after T, in time units of the fit: 0 <= start < stop. By default all the time to come.
+
+    Returns
+    -------
+    frame
+        Columns customer_id (if there) and discounted_purchases, in the engine of the input.
+
+    Raises
+    ------
+    InputError
+        If a history is impossible, an argument is out of its range, the summary is in another time unit than the fit,
+        or the sum is infinite, as it may be for ever without a discount.
+
+    Notes
+    -----
+    P(alive) · ∫ e(u) exp(−δ u) du from `start` to `stop`, where e(u) is the rate of purchases at T + u expected of a
+    customer alive at T, and exp(−δ) over 365.25 days is 1 / (1 + discount_rate). From 0 to infinity this is the DERT of
+    the paper; times margin and expected spend it is the residual lifetime value. `customer_value`, which pays purchases
+    at the end of the time unit in which they fall, gives a little less.
+
+    References
+    ----------
+    Fader, Hardie & Lee (2005) "RFM and CLV: using iso-value curves for customer base analysis", Journal of Marketing
+    Research 42(4), 415-430. https://doi.org/10.1509/jmkr.2005.42.4.415
+
+    Examples
+    --------
+    Nobody leaves under NBD: a purchase rate of 1 / 10 and 2 / 10 a year for ever, at exp(0.1) − 1 a year, is worth ten
+    times the rate:
+
+    >>> import numpy as np, pandas as pd
+    >>> from crmvalue.models.nbd import NBD, Params
+    >>> fit = PurchaseFit(
+    ...     model=NBD, params=Params(r=1.0, alpha=2.0), log_covariance=np.eye(2), log_likelihood=-9.0,
+    ...     gradient_norm=0.0, n_customers=2, time_unit="year",
+    ... )
+    >>> customers = pd.DataFrame({"frequency": [0, 1], "recency": [0.0, 8.0], "T": [8.0, 8.0]})
+    >>> discounted_residual_purchases(fit, customers, discount_rate=np.expm1(0.1)).round(6)
+       discounted_purchases
+    0                   1.0
+    1                   2.0
+    """
+    discount_rate = require_number("discount_rate", discount_rate, at_least=0)
+    start = require_number("start", start, at_least=0)
+    if not stop > start:  # also catches NaN
+        raise InputError(f"stop: got {stop}, and start is {start}. Pass a time after start; leave it out for all time.")
+    rate = float(np.log1p(periodic_rate(discount_rate, fit.time_unit)))
+
+    def predict(frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
+        counts, times, pair = distinct_pairs(frequency, T)
+        if_alive = fit.model.residual_purchases_if_alive(fit.params, rate, start, float(stop), counts, times)
+        if not np.isfinite(if_alive).all():
+            raise InputError(
+                f"discount_rate: got 0 and no end: under {fit.model.title} with these estimates customers buy without "
+                "limit. Pass a rate above 0, or a stop."
+            )
+        alive = fit.model.probability_alive(fit.params, frequency, recency, T)
+        return {"discounted_purchases": alive * if_alive[pair]}
+
+    return to_native(predicted(fit, customers, predict))
+
+
+def predicted(
+    fit: PurchaseFit,
+    customers: CustomerSummary | Frame,
+    predict: Callable[[Array, Array, Array], Mapping[str, AnyArray]],
+    *,
+    keep: Sequence[str] = (),
+) -> AnyFrame:
+    """Return customer_id (if there), the columns to keep, and what `predict` makes of each checked history."""
+
+    def checked_first(*rows: AnyArray) -> Mapping[str, AnyArray]:
+        return predict(*checked_purchases(frame, rows))
+
+    require_unit_of_fit(customers, fit.time_unit)
+    frame = open_customers(customers, PURCHASES)
+    ids = kept_ids(frame)
+    frame = frame.select(*ids, *PURCHASES, *(name for name in keep if name not in PURCHASES))
+    answers = compute_columns(frame, PURCHASES, checked_first)
+    made = [name for name in column_names(answers) if name not in column_names(frame)]
+    return answers.select(*ids, *keep, *made)
+
+
+def kept_ids(frame: AnyFrame) -> list[str]:
+    """Return the column that names customers, if the frame has it."""
+    return [name for name in column_names(frame) if name == "customer_id"]
