@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from crmvalue.costs import prepare_ledger
 from crmvalue.data.samples import demo_ledger
 from crmvalue.errors import InputError
-from crmvalue.roi import FIGURES, ReturnOnInvestment, return_on_investment
+from crmvalue.roi import FIGURES, ReturnOnInvestment, prepare_benefits, return_on_investment
 
 BENEFITS = pd.DataFrame({"when": ["2024-03-01", "2024-10-30", "2026-02-15"], "worth": [27.50, 42.50, 65.00]})
 COSTS = pd.DataFrame({"date": ["2024-01-01", "2024-03-01"], "category": ["it", "staff"], "amount": [80.0, 20.0]})
@@ -65,11 +65,15 @@ def test_figures_and_cash_flow_are_the_same_on_every_engine(as_engine: Callable[
     worth = [27.5 * factor["2024-03-01"], 42.5 * factor["2024-10-30"], 65 * factor["2026-02-15"]]
     spent = 80 + 20 * factor["2024-03-01"]
     gained = sum(worth)
+    flow = {0: -80.0, 60: 7.5, 303: 42.5, 776: 65.0}
+    irr = mpmath.findroot(lambda r: sum(paid * (1 + r) ** (-days / 365.25) for days, paid in flow.items()), 0.3)
     assert figures(result) == pytest.approx(
-        [135.0, 100.0, 35.0, 0.35]
-        + [float(x) for x in (gained, spent, gained - spent, gained / spent - 1, gained / spent, 776 / 365.25)],
-        rel=1e-13,
+        [135.0, 100.0, 35.0, 0.35, 1.35 ** (365.25 / 776) - 1]
+        + [float(x) for x in (gained, spent, gained - spent, gained / spent - 1, gained / spent, irr)]
+        + [776 / 365.25, 776 / 365.25],
+        rel=1e-12,
     )
+    assert result.internal_rates.sign_changes == 1
     assert type(result.cash_flow) is type(benefits)
     first = float(worth[0] + worth[1] - spent)
     assert rows_of(result.cash_flow) == [
@@ -343,3 +347,234 @@ def test_a_start_after_the_first_line_is_refused():
 def test_an_unknown_period_is_refused_with_those_there_are():
     with pytest.raises(InputError, match=r"^period: got 'day'\. Use one of 'week', 'month', 'quarter', 'year'\.$"):
         return_on_investment(SAME_DAY, SAME_DAY, discount_rate=0.1, period="day")
+
+
+GROUPED = pd.DataFrame(
+    {
+        "date": ["2024-02-01", "2025-02-01", "2024-05-01", "2026-01-01", "2024-07-01"],
+        "amount": [30.25, 50.0, 10.10, 5.05, 4.0],
+        "channel": ["mail", "mail", "web", "web", "shop"],
+    }
+)
+SPENT = pd.DataFrame(
+    {
+        "date": ["2024-01-01", "2024-01-01", "2024-06-01"],
+        "amount": [40.0, 20.0, 10.0],
+        "channel": ["mail", "web", None],
+    }
+)
+
+
+def test_groups_are_the_same_on_every_engine_and_costs_without_one_are_a_group(
+    as_engine: Callable[[pd.DataFrame], Any],
+):
+    result = return_on_investment(as_engine(GROUPED), as_engine(SPENT), discount_rate=0.1, by="channel")
+    rows = rows_of(result.groups)
+    assert [row["channel"] for row in rows][:3] == ["mail", "shop", "web"]
+    assert rows[3]["channel"] in (None, "nan") or rows[3]["channel"] != rows[3]["channel"]
+    assert [row["total_benefit"] for row in rows] == [80.25, 4.0, 15.15, 0.0]
+    assert [row["total_cost"] for row in rows] == [40.0, 0.0, 20.0, 10.0]
+    assert [row["cost_share"] for row in rows] == pytest.approx([40 / 70, 0, 20 / 70, 10 / 70])
+    assert rows[0]["roi"] == pytest.approx(1.00625)
+    assert rows[0]["payback"] == pytest.approx(397 / 365.25)
+    assert rows[2]["payback"] == float("inf")
+
+
+def test_years_are_the_same_on_every_engine(as_engine: Callable[[pd.DataFrame], Any]):
+    result = return_on_investment(as_engine(GROUPED), as_engine(SPENT), discount_rate=0.1)
+    rows = {row["line"]: row for row in rows_of(result.years)}
+    assert list(rows["net"]) == ["line", "initial", "year_1", "year_2", "total", "present_value"]
+    # year 1 ends with the first of January 2025, year 2 with that of 2026
+    assert [rows["benefit"][name] for name in ("initial", "year_1", "year_2", "total")] == [0.0, 44.35, 55.05, 99.40]
+    assert [rows["cost"][name] for name in ("initial", "year_1", "year_2", "total")] == [60.0, 10.0, 0.0, 70.0]
+    assert [rows["cumulative"][name] for name in ("initial", "year_1", "year_2")] == [-60.0, -25.65, 29.40]
+
+
+@pytest.mark.parametrize(
+    ("start", "day", "year"),
+    [
+        ("2024-01-01", "2024-01-01", "initial"),
+        ("2024-01-01", "2024-01-02", "year_1"),
+        ("2024-01-01", "2025-01-01", "year_1"),
+        ("2024-01-01", "2025-01-02", "year_2"),
+        ("2024-02-29", "2025-02-28", "year_1"),
+        ("2024-02-29", "2025-03-01", "year_2"),
+        ("2023-12-31", "2024-12-31", "year_1"),
+    ],
+)
+def test_a_year_ends_with_the_anniversary_of_the_start(start, day, year):
+    spent = pd.DataFrame({"date": [start], "amount": [10.0]})
+    years = return_on_investment(spent.assign(date=day, amount=7.0), spent, discount_rate=0.1).years
+    assert years.set_index("line").loc["benefit", year] == 7.0
+
+
+@few
+@given(came=flows, went=costs, rate=rates, seed=st.integers(0, 99))
+def test_returns_of_groups_weighted_by_their_share_of_the_cost_are_the_return_of_the_whole(came, went, rate, seed):
+    rng = np.random.default_rng(seed)
+    benefits, spent = to_lines(came), to_lines(went)
+    benefits["group"], spent["group"] = rng.integers(0, 3, len(came)), rng.integers(0, 2, len(went))
+    result = return_on_investment(benefits, spent, discount_rate=rate, by=["group"])
+    groups = result.groups
+    in_cents = (groups[["total_benefit", "total_cost", "net_benefit"]] * 100).round().sum()
+    assert in_cents.tolist() == [round(100 * x) for x in (result.total_benefit, result.total_cost, result.net_benefit)]
+    size = sum(abs(cents) for _, cents in [*came, *went]) / 100 * max(1, (1 + rate) ** -11)
+    assert groups["npv"].sum() == pytest.approx(result.npv, rel=0, abs=1e-12 * size)
+    paid = groups[groups["total_cost"] > 0]
+    unpaid = groups.loc[groups["total_cost"] == 0, "net_benefit"].sum() / result.total_cost
+    assert (paid["roi"] * paid["cost_share"]).sum() + unpaid == pytest.approx(result.roi, rel=1e-9, abs=1e-9)
+
+
+@few
+@given(came=flows, went=costs, rate=rates)
+def test_the_table_by_year_adds_up_to_the_figures(came, went, rate):
+    result = return_on_investment(to_lines(came), to_lines(went), discount_rate=rate)
+    table = result.years.set_index("line")
+    years = table.drop(columns=["total", "present_value"])
+    size = sum(abs(cents) for _, cents in [*came, *went]) / 100 * max(1, (1 + rate) ** -11)
+    assert table["total"].tolist()[:3] == [result.total_benefit, result.total_cost, result.net_benefit]
+    assert years.sum(axis=1)[:3].tolist() == pytest.approx(table["total"].tolist()[:3], abs=1e-12 * size)
+    assert years.loc["cumulative"].iloc[-1] == result.net_benefit
+    assert table["present_value"].tolist()[:3] == pytest.approx(
+        [result.pv_benefit, result.pv_cost, result.npv], rel=0, abs=1e-12 * size
+    )
+    assert years.loc["discounted"].sum() == pytest.approx(result.npv, rel=0, abs=1e-12 * size)
+
+
+@few
+@given(came=flows, went=costs, rate=st.floats(-0.3, 2))
+def test_at_the_internal_rate_the_net_present_value_is_nothing(came, went, rate):
+    result = return_on_investment(to_lines(came), to_lines(went), discount_rate=rate)
+    for irr in result.internal_rates.rates[(result.internal_rates.rates > -0.3)]:
+        again = return_on_investment(to_lines(came), to_lines(went), discount_rate=irr)
+        size = sum(abs(cents) for _, cents in [*came, *went]) / 100 * max(1, (1 + irr) ** -11)
+        assert again.npv == pytest.approx(0, abs=1e-9 * size)
+    if result.internal_rates.is_conventional:
+        assert (result.npv > 0) == (rate < result.irr) or abs(result.npv) < 1e-9 * size_of(came, went)
+
+
+def size_of(came, went) -> float:
+    """Return the sum of all money in a drawn flow."""
+    return sum(abs(cents) for _, cents in [*came, *went])
+
+
+def test_a_return_over_two_years_is_annualized_to_the_one_that_compounds_to_it():
+    benefits = pd.DataFrame({"date": ["2028-01-01"], "amount": [146.41]})  # four years of 365.25 days
+    spent = pd.DataFrame({"date": ["2024-01-01"], "amount": [100.0]})
+    result = return_on_investment(benefits, spent, discount_rate=0.1)
+    assert result.annualized_roi == pytest.approx(0.1, rel=1e-12)
+    assert result.irr == pytest.approx(0.1, rel=1e-12)
+    assert result.npv == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_return_on_one_day_cannot_be_annualized():
+    assert np.isnan(return_on_investment(SAME_DAY, SAME_DAY, discount_rate=0.1).annualized_roi)
+
+
+def test_discounted_payback_comes_later_or_never():
+    benefits = pd.DataFrame({"date": ["2025-01-01", "2026-01-01", "2027-01-01"], "amount": [60.0, 42.0, 30.0]})
+    spent = pd.DataFrame({"date": ["2024-01-01"], "amount": [100.0]})
+    result = return_on_investment(benefits, spent, discount_rate=0.1)
+    # 60 / 1.1 + 42 / 1.21 = 89.3 after two years, and 30 / 1.331 = 22.5 more after three
+    assert (result.payback, result.discounted_payback) == pytest.approx((731 / 365.25, 1096 / 365.25))
+    assert return_on_investment(benefits, spent, discount_rate=0.4).discounted_payback == float("inf")
+
+
+def test_several_internal_rates_are_noted_and_none_is_the_figure():
+    benefits = pd.DataFrame({"date": ["2028-01-01"], "amount": [2300.0]})
+    spent = pd.DataFrame({"date": ["2024-01-01", "2032-01-01"], "amount": [1000.0, 1320.0]})
+    result = return_on_investment(benefits, spent, discount_rate=0.03)
+    assert (1 + result.internal_rates.rates) ** 4 - 1 == pytest.approx([0.1, 0.2], rel=1e-9)
+    assert np.isnan(result.irr)
+    assert "There are 2 internal rates of return: none of them alone tells whether the flow pays." in result.notes
+
+
+VIEWED = pd.DataFrame(
+    {
+        "date": ["2025-01-01", "2025-01-01", "2025-01-01"],
+        "amount": [100.0, 40.0, 10.0],
+        "kind": ["direct", "indirect", "direct"],
+        "mechanism": ["retention", "productivity", "price"],
+        "risk": [0.1, 0.5, None],
+    }
+)
+RAISED = pd.DataFrame({"date": ["2025-01-01", "2025-01-01"], "amount": [60.0, 40.0], "risk": [0.25, None]})
+
+
+def test_direct_indirect_and_risk_adjusted_returns_are_the_same_on_every_engine(
+    as_engine: Callable[[pd.DataFrame], Any],
+):
+    benefits = prepare_benefits(as_engine(VIEWED), risk_factor="risk")
+    result = return_on_investment(benefits, as_engine(RAISED), discount_rate=0.1, cost_risk_factor="risk")
+    rows = rows_of(result.views)
+    assert [row["view"] for row in rows] == ["direct", "with indirect", "risk-adjusted"]
+    assert [row["total_benefit"] for row in rows] == [110.0, 150.0, 120.0]
+    assert [row["total_cost"] for row in rows] == [100.0, 100.0, 115.0]
+    assert [row["roi"] for row in rows] == pytest.approx([0.1, 0.5, 5 / 115])
+    assert result.roi == 0.5
+
+
+def test_a_discount_rate_and_a_capital_charge_together_are_refused():
+    lines = pd.DataFrame(
+        {
+            "date": ["2024-01-01"] * 2,
+            "category": ["it", "opportunity"],
+            "subcategory": ["hardware", "Capital charge"],
+            "amount": [80.0, 8.0],
+        }
+    )
+    ledger = prepare_ledger(lines, subcategory="subcategory")
+    said = (
+        r"^costs, column 'subcategory': there are lines of 'Capital charge', and money is discounted at 0\.1: capital"
+    )
+    for spent in (ledger, lines):
+        with pytest.raises(InputError, match=said):
+            return_on_investment(SAME_DAY, spent, discount_rate=0.1)
+        assert return_on_investment(SAME_DAY, spent, discount_rate=0).total_cost == 88.0
+
+
+def test_a_saved_cost_that_is_also_a_credit_in_the_costs_is_refused():
+    saved = pd.DataFrame({"date": ["2024-12-31"], "amount": [30.0], "mechanism": ["cost saving"]})
+    spent = pd.DataFrame({"date": ["2024-01-01", "2024-06-30"], "amount": [100.0, -30.0]})
+    with pytest.raises(InputError, match=r"^benefits: a cost saving is also a credit .* \(30\.00 in 2024\), and would"):
+        return_on_investment(prepare_benefits(saved, kind=None), spent, discount_rate=0.1)
+    allowed = prepare_benefits(saved, kind=None, allow_overlap=True)
+    notes = return_on_investment(allowed, spent, discount_rate=0.1).notes
+    assert notes[-1] == "Cost savings that are also credits in the costs count twice: 30.00 in 2024."
+    other = prepare_benefits(saved.assign(amount=31.0), kind=None)
+    assert return_on_investment(other, spent, discount_rate=0.1).total_benefit == 31.0
+
+
+def test_an_allowed_overlap_is_said_in_the_notes():
+    lines = pd.DataFrame(
+        {"date": ["2024-01-01"] * 2, "amount": [9.0, 1.0], "mechanism": ["lifetime value", "retention"]}
+    )
+    benefits = prepare_benefits(lines, kind=None, allow_overlap=True)
+    result = return_on_investment(benefits, SAME_DAY, discount_rate=0.1)
+    assert result.notes[-1].startswith("Counted although it may be no further benefit: row 0 (lifetime value")
+
+
+@pytest.mark.parametrize("risk", [-0.1, float("inf")])
+def test_a_cost_risk_below_zero_or_infinite_is_refused(risk):
+    with pytest.raises(InputError, match=r"^costs, column 'risk': risk factor below 0 or infinite in 1 of 2 rows"):
+        return_on_investment(SAME_DAY, RAISED.assign(risk=[0.1, risk]), discount_rate=0.1, cost_risk_factor="risk")
+
+
+def test_a_group_that_the_costs_do_not_name_is_refused():
+    with pytest.raises(InputError, match=r"^costs: column 'channel' is missing\."):
+        return_on_investment(GROUPED, SAME_DAY, discount_rate=0.1, by="channel")
+
+
+def test_a_year_mistyped_is_refused():
+    with pytest.raises(
+        InputError, match=r"^date: the lines reach from 0024-01-01 to 2024-01-01, more than 200 years\."
+    ):
+        return_on_investment(SAME_DAY.assign(date="0024-01-01"), SAME_DAY, discount_rate=0.1)
+
+
+def test_a_result_turns_into_plain_values_and_a_table():
+    result = return_on_investment(BENEFITS, COSTS, discount_rate=0.1, **NAMES)
+    record = result.to_dict()
+    assert record["figures"]["roi"] == 0.35
+    assert record["assumptions"]["discount_rate"] == 0.1
+    assert "<table>" in result.to_html()

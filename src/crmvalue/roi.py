@@ -1,61 +1,80 @@
-"""Was it worth it: what came back of the money spent on customers, with and without the price of time."""
+"""Was it worth it: what came back of the money spent on customers, with and without the price of time.
+
+The machinery is in `crmvalue.returns` (benefits, views, groups, years) and `crmvalue.finance` (cash-flow arithmetic).
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from crmvalue._core import frames
-from crmvalue._core.checks import require_day, require_number, require_option
+from crmvalue._core.checks import require_number, require_option
 from crmvalue._core.periods import PERIODS
 from crmvalue._core.show import result_html, result_text
-from crmvalue._core.types import Day, Frame, Period
+from crmvalue._core.types import Array, Day, Frame, Period
 from crmvalue.costs import Ledger
-from crmvalue.errors import InputError
-from crmvalue.finance.daily_flow import daily_flow, discounted_sum, flow_by_period
+from crmvalue.finance.daily_flow import daily_flow, flow_by_period
 from crmvalue.finance.dated_amounts import read_dated_amounts
-from crmvalue.finance.exact_sums import exact_sum
-from crmvalue.finance.payback import payback_years
+from crmvalue.finance.internal_rate import InternalRates
+from crmvalue.returns.benefits import BenefitAudit, Benefits, prepare_benefits
+from crmvalue.returns.figures import (
+    FIGURES,
+    VIEWS,
+    flow_by_year,
+    group_figures,
+    internal_rates,
+    view_figures,
+)
+from crmvalue.returns.guards import refuse_capital_charge
+from crmvalue.returns.notes import notes_on_figures, notes_on_overlap
+from crmvalue.returns.overlap import MECHANISMS
+from crmvalue.returns.reading import cost_risk, first_day_number, to_day
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FIGURES = (
-    "total_benefit",
-    "total_cost",
-    "net_benefit",
-    "roi",
-    "pv_benefit",
-    "pv_cost",
-    "npv",
-    "pv_roi",
-    "benefit_cost_ratio",
-    "payback",
-)
+__all__ = [
+    "MECHANISMS",
+    "prepare_benefits",
+    "Benefits",
+    "BenefitAudit",
+    "return_on_investment",
+    "ReturnOnInvestment",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ReturnOnInvestment:
     """Benefits against costs: the plain figures, the same at present value, and the cash flow behind them.
 
-    Money is in the currency of the input. Columns of `cash_flow`: period (first day), benefit, cost, net (benefit less
-    cost), cumulative (net so far), discounted (present value of net). It is in the engine of the benefits.
+    Money is in the currency of the input, and the figures are of all benefits, direct and indirect, as they came.
+    Columns of `cash_flow`: period (first day), benefit, cost, net (benefit less cost), cumulative (net so far),
+    discounted (present value of net). All tables are in the engine of the benefits.
     """
 
     total_benefit: float  # sum of the benefits
     total_cost: float  # sum of the costs, credits taken off
     net_benefit: float  # benefit less cost
     roi: float  # net benefit / cost, 0.25 for 25 %; NaN if the cost is not above 0
+    annualized_roi: float  # per year, compounding to `roi` from `start` to the last line; NaN over no time
     pv_benefit: float  # benefits at their value on `start`
     pv_cost: float  # costs at their value on `start`
     npv: float  # net present value: pv_benefit less pv_cost
     pv_roi: float  # npv / pv_cost; NaN if pv_cost is not above 0
     benefit_cost_ratio: float  # pv_benefit / pv_cost; NaN if pv_cost is not above 0
+    irr: float  # internal rate of return per year; NaN unless there is exactly one, see `internal_rates`
     payback: float  # years from `start` until what came in first covers what went out; 0 if at once, inf if never
+    discounted_payback: float  # the same at present value
+    internal_rates: InternalRates  # every internal rate of return, and whether the cash flow is conventional
     cash_flow: Frame  # one row a period, in order, none left out
+    years: Frame  # benefit, cost, net, cumulative and discounted by row: initial, year_1, ..., total, present_value
+    views: Frame  # one row a view (direct, with indirect, risk-adjusted), one column a figure
+    groups: Frame  # one row a group: its names, its figures, and its share of the cost; one row if there are none
     period: Period  # length of a period of `cash_flow`
     discount_rate: float  # per year
     start: np.datetime64  # day to which everything is discounted
@@ -66,7 +85,29 @@ class ReturnOnInvestment:
     notes: tuple[str, ...]  # what a reader must know: why a figure is missing, or payback does not last
 
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
+
+    @property
+    def assumptions(self) -> dict[str, Any]:
+        """What the figures rest on, by name."""
+        return {
+            "discount_rate": self.discount_rate,
+            "start": str(self.start),
+            "days_per_year": 365.25,
+            "discounting": "each amount from its own day to start",
+            "benefits": "all lines, direct and indirect, before risk adjustment",
+            "first_day": str(self.first_day),
+            "last_day": str(self.last_day),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures, the internal rates, the assumptions and the notes as plain values."""
+        return {
+            "figures": {name: getattr(self, name) for name in FIGURES},
+            "internal_rates": self.internal_rates.to_dict(),
+            "assumptions": self.assumptions,
+            "notes": list(self.notes),
+        }
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a figure: its name and its value."""
@@ -76,23 +117,26 @@ class ReturnOnInvestment:
 
 
 def return_on_investment(
-    benefits: Frame,
+    benefits: Benefits | Frame,
     costs: Ledger | Frame,
     *,
     discount_rate: float,
     start: Day | None = None,
     period: Period = "year",
+    by: str | Sequence[str] = (),
     benefit_date: str = "date",
     benefit_amount: str = "amount",
     cost_date: str = "date",
     cost_amount: str = "amount",
+    cost_risk_factor: str | None = None,
 ) -> ReturnOnInvestment:
     """Return on the money spent: simple and at present value side by side.
 
     Parameters
     ----------
-    benefits : frame of any engine
-        One row a benefit: its day and its amount, such as the contribution of orders. A negative amount takes off.
+    benefits : Benefits or frame of any engine
+        Benefits from `prepare_benefits`, or a frame with one row a benefit, such as the contribution of orders. A
+        negative amount takes off. The lines of a frame count as direct and sure.
     costs : Ledger or frame
         Costs from `prepare_ledger`, or a frame with one row a cost. A negative amount is a credit.
     discount_rate : float
@@ -102,28 +146,37 @@ def return_on_investment(
         of the first line.
     period : {"year", "quarter", "month", "week"}
         Calendar periods of the cash-flow table; a week begins on Monday.
+    by : str or sequence of str
+        Columns that benefits and costs both have, such as customer group, channel, product or campaign: the figures of
+        each group are added. Costs that name no group are a group of their own.
     benefit_date, benefit_amount : str
-        Columns of `benefits`: dates, times or ISO text, and money in one currency.
+        Columns of `benefits`, if it is a frame: dates, times or ISO text, and money in one currency.
     cost_date, cost_amount : str
         Columns of `costs`, if it is a frame; in the same currency.
+    cost_risk_factor : str, optional
+        Column of `costs` with the share by which a cost is raised in the risk-adjusted view, at least 0.
 
     Returns
     -------
     ReturnOnInvestment
-        Figures, the cash flow by period in the engine of `benefits`, and notes on what a reader must know.
+        Figures, cash flow by period and by year, views and groups in the engine of `benefits`, and notes on what a
+        reader must know.
 
     Raises
     ------
     InputError
         If a frame is empty, a column is missing or holds what it should not, a date or amount is missing,
-        `discount_rate` is -1 or below, or `start` is after the first line.
+        `discount_rate` is -1 or below, `start` is after the first line, the costs hold a charge for capital although
+        money is discounted, or a cost saving is also a credit in the costs.
 
     Notes
     -----
-    ``roi = (benefit - cost) / cost``. The present value of an amount is ``amount * (1 + discount_rate) ** (-days /
-    365.25)``, with the days from `start`; ``npv = pv_benefit - pv_cost``, ``pv_roi = npv / pv_cost`` and
-    ``benefit_cost_ratio = pv_benefit / pv_cost``. Payback is the first day on which the benefits so far, not
-    discounted, cover the costs so far after they have not.
+    ``roi = (benefit - cost) / cost``, and ``(1 + roi) ** (1 / years) - 1`` per year, with the years from `start` to the
+    last line. The present value of an amount is ``amount * (1 + discount_rate) ** (-days / 365.25)``, with the days
+    from `start`; ``npv = pv_benefit - pv_cost``, ``pv_roi = npv / pv_cost`` and ``benefit_cost_ratio = pv_benefit /
+    pv_cost``. Payback is the first day on which the benefits so far cover the costs so far after they have not. In the
+    risk-adjusted view a benefit is ``amount * (1 - risk_factor)``, a cost ``amount * (1 + risk_factor)``. The return of
+    groups, weighted by their shares of the cost, is the return of the whole.
 
     References
     ----------
@@ -141,64 +194,61 @@ def return_on_investment(
           period  benefit   cost  cumulative
     0 2024-01-01     60.0  100.0       -40.0
     1 2025-01-01     65.0    0.0        25.0
+    >>> result.years
+             line  initial  year_1  year_2  total  present_value
+    0     benefit      0.0    60.0    65.0  125.0          125.0
+    1        cost    100.0     0.0     0.0  100.0          100.0
+    2         net   -100.0    60.0    65.0   25.0           25.0
+    3  cumulative   -100.0   -40.0    25.0    NaN            NaN
+    4  discounted   -100.0    60.0    65.0   25.0           25.0
     """
     rate = require_number("discount_rate", discount_rate, above=-1)
     require_option("period", period, PERIODS)
-    opened = frames.open_frame(benefits, argument="benefits", needs=[benefit_date, benefit_amount])
-    came = read_dated_amounts(opened, date=benefit_date, amount=benefit_amount, argument="benefits")
+    groups = (by,) if isinstance(by, str) else tuple(by)
+    checked = benefits if isinstance(benefits, Benefits) else None
+    if checked is not None:
+        benefits, benefit_date, benefit_amount = checked.frame, "date", "amount"
     if isinstance(costs, Ledger):
         costs, cost_date, cost_amount = costs.frame, "date", "amount"
-    ledger = frames.open_frame(costs, argument="costs", needs=[cost_date, cost_amount])
-    went = read_dated_amounts(ledger, date=cost_date, amount=cost_amount, argument="costs")
+    opened = frames.open_frame(benefits, argument="benefits", needs=[benefit_date, benefit_amount, *groups])
+    raised = [] if cost_risk_factor is None else [cost_risk_factor]
+    ledger = frames.open_frame(costs, argument="costs", needs=[cost_date, cost_amount, *groups, *raised])
+    if raised:
+        ledger = frames.read_numbers(ledger, raised[0], argument=f"costs, column {raised[0]!r}")
+    refuse_capital_charge(ledger, rate)
 
-    first, last = min(came.days.min(), went.days.min()), max(came.days.max(), went.days.max())
-    origin = first if start is None else int(require_day("start", start).astype(np.int64))
-    if origin > first:
-        raise InputError(f"start: {start} is after the first line ({to_day(first)}). Pass that day or an earlier one.")
-    pv_benefit, pv_cost = discounted_sum(came, rate, origin), discounted_sum(went, rate, origin)
+    known = [*groups, *(["kind", "risk_factor"] if checked is not None else [])]
+    came = read_dated_amounts(opened, date=benefit_date, amount=benefit_amount, argument="benefits", keys=known)
+    went = read_dated_amounts(ledger, date=cost_date, amount=cost_amount, argument="costs", keys=[*groups, *raised])
+    notes = () if checked is None else notes_on_overlap(checked, opened, ledger, cost_date, cost_amount)
+    origin = first_day_number(came, went, start)
+    cut = came.keys["risk_factor"] if checked is not None else np.zeros(len(came.days))
+    more = cost_risk(went, cost_risk_factor)
+    indirect = came.keys["kind"] == "indirect" if checked is not None else np.zeros(len(came.days), dtype=bool)
+    views = view_figures(came, went, indirect, (cut, more), rate, origin)
+    figures = views[1]
+    names, by_group = group_figures(came, went, groups, rate, origin) if groups else ({}, [figures])
+    shares = np.array([part["total_cost"] for part in by_group]) / (figures["total_cost"] or math.nan)
     flow = daily_flow(came, went)
-    payback = payback_years(flow.days - origin, flow.net)
-    benefit, cost, net = exact_sum(came.amount), exact_sum(went.amount), exact_sum(flow.net)
+    rates = internal_rates(flow)
     return ReturnOnInvestment(
-        total_benefit=benefit,
-        total_cost=cost,
-        net_benefit=net,
-        roi=ratio(net, cost),
-        pv_benefit=pv_benefit,
-        pv_cost=pv_cost,
-        npv=pv_benefit - pv_cost,
-        pv_roi=ratio(pv_benefit - pv_cost, pv_cost),
-        benefit_cost_ratio=ratio(pv_benefit, pv_cost),
-        payback=payback,
+        **figures,
+        internal_rates=rates,
         cash_flow=frames.like(flow_by_period(flow, rate, origin, period), opened),
+        years=frames.like(flow_by_year(flow, rate, origin), opened),
+        views=frames.like({"view": np.array(VIEWS, dtype=object), **table_of(views)}, opened),
+        groups=frames.like({**names, **table_of(by_group), "cost_share": shares}, opened),
         period=period,
         discount_rate=rate,
         start=to_day(origin),
-        first_day=to_day(first),
-        last_day=to_day(last),
+        first_day=to_day(flow.days[0]),
+        last_day=to_day(flow.days[-1]),
         benefit_lines=came.lines,
         cost_lines=went.lines,
-        notes=notes_on(cost, pv_cost, net, payback),
+        notes=(*notes_on_figures(figures, rates), *notes),
     )
 
 
-def ratio(part: float, whole: float) -> float:
-    """Return part / whole; NaN if the whole is not above 0, where the ratio means nothing."""
-    return part / whole if whole > 0 else math.nan
-
-
-def notes_on(cost: float, pv_cost: float, net: float, payback: float) -> tuple[str, ...]:
-    """Say why figures are missing, and whether a payback did not last."""
-    notes = []
-    if not cost > 0:
-        notes.append(f"The costs add up to {cost:,.2f}, not above 0: return on investment is undefined.")
-    if not pv_cost > 0:
-        notes.append(f"The present value of the costs is {pv_cost:,.2f}, not above 0: the ratios to it are undefined.")
-    if net < 0 and math.isfinite(payback):
-        notes.append("The costs were covered for a time, but not at the end: the payback does not last.")
-    return tuple(notes)
-
-
-def to_day(number: int) -> np.datetime64:
-    """Return a day number as a day."""
-    return np.datetime64(int(number), "D")
+def table_of(rows: Sequence[dict[str, float]]) -> dict[str, Array]:
+    """Return one column a figure."""
+    return {name: np.array([row[name] for row in rows]) for name in FIGURES}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -20,11 +21,12 @@ AMOUNT_REMEDY = "Fill or drop these lines."
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DatedAmounts:
-    """Money by day: one entry a line, or one a day if the frame was lazy."""
+    """Money by day: one entry a line; if the frame was lazy, one for each day and each combination of the keys."""
 
     days: IntArray  # day number of each entry, 1970-01-01 is 0, shape (n,)
     amount: Array  # in the currency of the input, shape (n,)
     lines: int  # lines that were read
+    keys: dict[str, AnyArray] = field(default_factory=dict)  # other columns that were asked for, each of shape (n,)
 
 
 def require_dated_amounts(days: AnyArray, amount: Array, *, date: str, amount_name: str) -> None:
@@ -44,27 +46,34 @@ def require_summable(amount: Array, argument: str) -> None:
         raise InputError(f"{argument}: the amounts add up to more than a number can hold. Pass a larger unit of money.")
 
 
-def read_dated_amounts(frame: AnyFrame, *, date: str, amount: str, argument: str) -> DatedAmounts:
-    """Return the dated amounts of a frame; a lazy one is first added up by day in its own engine."""
+def read_dated_amounts(
+    frame: AnyFrame, *, date: str, amount: str, argument: str, keys: Sequence[str] = ()
+) -> DatedAmounts:
+    """Return the dated amounts of a frame; a lazy one is first added up by day and keys in its own engine."""
     said_date, said_amount = f"{argument}, column {date!r}", f"{argument}, column {amount!r}"
-    rows, _ = frames.read_dates(frame.select(date, amount), date, argument=said_date)
+    # The frame may use one column for several things, so each gets a name of its own.
+    own = {f"_crm_key{place}": key for place, key in enumerate(keys)}
+    columns = [nw.col(date), nw.col(amount), *(nw.col(key).alias(name) for name, key in own.items())]
+    rows, _ = frames.read_dates(frame.select(*columns), date, argument=said_date)
     rows = frames.read_numbers(rows, amount, argument=said_amount)
     if isinstance(rows, nw.LazyFrame):
-        return read_lazy_amounts(rows, date, amount, said_date, said_amount)
-    days, paid = frames.to_arrays(rows, [date, amount]).values()
+        return read_lazy_amounts(rows, date, amount, said_date, said_amount, own)
+    days, paid, *found = frames.to_arrays(rows, [date, amount, *own]).values()
     require_dated_amounts(days, paid, date=said_date, amount_name=said_amount)
-    return DatedAmounts(days=days.astype(np.int64), amount=paid, lines=len(days))
+    named = dict(zip(own.values(), found, strict=True))
+    return DatedAmounts(days=days.astype(np.int64), amount=paid, lines=len(days), keys=named)
 
 
 def read_lazy_amounts(
-    rows: nw.LazyFrame[Any], date: str, amount: str, said_date: str, said_amount: str
+    rows: nw.LazyFrame[Any], date: str, amount: str, said_date: str, said_amount: str, own: dict[str, str]
 ) -> DatedAmounts:
-    """Return the amounts of a lazy frame by day; it has no row numbers, so errors give counts."""
+    """Return the amounts of a lazy frame by day and keys; it has no row numbers, so errors give counts."""
     money = nw.col(amount)
     valued = money.is_finite().fill_null(False) & ~money.is_null()
-    rows = rows.select(_crm_day=frames.day_number(date), _crm_paid=money, _crm_bad=(~valued).cast(nw.Int64))
-    by_day = rows.group_by("_crm_day").agg(nw.col("_crm_paid", "_crm_bad").sum(), _crm_n=nw.len())
-    days, paid, bad, counts = frames.to_arrays(by_day, ["_crm_day", "_crm_paid", "_crm_bad", "_crm_n"]).values()
+    rows = rows.select(*own, _crm_day=frames.day_number(date), _crm_paid=money, _crm_bad=(~valued).cast(nw.Int64))
+    by_day = rows.group_by("_crm_day", *own).agg(nw.col("_crm_paid", "_crm_bad").sum(), _crm_n=nw.len())
+    names = ["_crm_day", "_crm_paid", "_crm_bad", "_crm_n", *own]
+    days, paid, bad, counts, *found = frames.to_arrays(by_day, names).values()
     lines = int(counts.sum())
     if not lines:
         raise InputError(f"{said_date}: the frame has no rows. Pass at least one line.")
@@ -74,7 +83,8 @@ def read_lazy_amounts(
     if bad.any():
         k = int(bad.sum())
         raise InputError(rows_message(said_amount, "missing or infinite amount", k, lines, [], AMOUNT_REMEDY))
-    order = np.argsort(days)
+    order = np.argsort(days, kind="stable")
     paid = np.asarray(paid[order], dtype=float)
     require_summable(paid, said_amount)
-    return DatedAmounts(days=days[order].astype(np.int64), amount=paid, lines=lines)
+    keys = {key: values[order] for key, values in zip(own.values(), found, strict=True)}
+    return DatedAmounts(days=days[order].astype(np.int64), amount=paid, lines=lines, keys=keys)

@@ -1,0 +1,1 @@
+"""The machinery of the return: benefits checked against double counting, and figures by view, group and year."""
