@@ -4,6 +4,7 @@ Equal customers are always equal, limits never move on their own, and every tabl
 in `crmvalue.segments`, one file a question.
 """
 
+from crmvalue.segments.migration import SegmentMigration, segment_migration
 from crmvalue.segments.profiles import SalesProfile, SegmentProfile, cross_table, sales_profile, segment_profile
 from crmvalue.segments.rules import (
     SEGMENT_RULES,
@@ -15,6 +16,7 @@ from crmvalue.segments.rules import (
 )
 from crmvalue.segments.scoring import RfmScores, rescore_rfm, score_rfm
 from crmvalue.segments.thresholds import NestedThresholds, RfmThresholds
+from crmvalue.segments.tiers import Concentration, ValueTiers, concentration, value_tiers
 
 __all__ = [
     "score_rfm",
@@ -33,4 +35,10 @@ __all__ = [
     "sales_profile",
     "SalesProfile",
     "cross_table",
+    "value_tiers",
+    "ValueTiers",
+    "concentration",
+    "Concentration",
+    "segment_migration",
+    "SegmentMigration",
 ]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import narwhals.stable.v2 as nw
 import numpy as np
 
-from crmvalue._core.checks import require_rows, rows_message
+from crmvalue._core.checks import MOST_LABELS, require_rows, rows_message
 from crmvalue._core.frames import (
     AnyFrame,
     collect,
     customer_codes,
     first_values,
+    join,
     one_row,
     open_frame,
     refuse_mixed_ids,
@@ -52,7 +54,7 @@ def check_ids(frame: AnyFrame, argument: str) -> None:
     if again.any():
         rows = again[code]
         first = np.flatnonzero(rows)[np.unique(code[rows], return_index=True)[1]]
-        labels = [ids[int(row)] for row in np.sort(first)[:5]]
+        labels = [ids[int(row)] for row in np.sort(first)[: MOST_LABELS + 1]]
         refuse_repeats(int(rows.sum()), len(ids), labels, argument)
 
 
@@ -71,14 +73,15 @@ def check_ids_in_engine(frame: AnyFrame, argument: str) -> None:
     if int(found["distinct"]) < n:
         rows = frame.group_by("customer_id").agg(_crm_rows=nw.len().cast(nw.Int64)).filter(nw.col("_crm_rows") > 1)
         k = int(one_row(rows, k=nw.col("_crm_rows").sum())["k"])
-        refuse_repeats(k, n, first_values(rows.sort("customer_id"), "customer_id"), argument)
+        refuse_repeats(k, n, first_values(rows.sort("customer_id"), "customer_id", n=MOST_LABELS + 1), argument)
 
 
-def refuse_repeats(k: int, n: int, labels: Sequence[object], argument: str) -> None:
-    """Raise InputError about customers with several rows."""
-    remedy = f"Pass one row a customer as `{argument}`, such as what summarize_customers returns."
+def refuse_repeats(k: int, n: int, repeated: Sequence[object], argument: str) -> None:
+    """Raise InputError about customers with several rows, k rows in all; `repeated` are six of them at most."""
+    named = ", ".join(map(str, repeated[:MOST_LABELS])) + (", ..." if len(repeated) > MOST_LABELS else "")
     raise InputError(
-        rows_message("customer_id", "a customer with several rows", k, n, labels, remedy, label="customer")
+        f"customer_id: a customer with several rows in {k:,} of {n:,} rows (customer {named}). Pass one row a customer "
+        f"as `{argument}`, such as what summarize_customers returns."
     )
 
 
@@ -120,3 +123,19 @@ def require_customers(n: int, argument: str) -> None:
     """Raise InputError if there is nobody."""
     if n == 0:
         raise InputError(f"{argument}: there are no customers. Pass at least one row.")
+
+
+def join_customers(left: AnyFrame, right: AnyFrame, *, how: Literal["left", "anti"], argument: str) -> AnyFrame:
+    """Join two frames of one engine by customer; `argument` names the right one."""
+    kinds = [frame.collect_schema()["customer_id"] for frame in (left, right)]
+    if left.implementation != right.implementation:
+        engines = [frame.implementation.name.lower() for frame in (left, right)]
+        raise InputError(f"{argument}: is in {engines[1]}, the others in {engines[0]}. Pass frames of one engine.")
+    if kinds[0] != kinds[1] and not (kinds[0].is_integer() and kinds[1].is_integer()):
+        remedy = "Convert the ids to one type."
+        raise InputError(f"customer_id: {kinds[1]} in `{argument}`, but {kinds[0]} in the others. {remedy}")
+    if left.implementation.is_pyarrow():  # which joins no text to large text, and no integer to a wider one
+        table, wanted = nw.to_native(right), nw.to_native(left).schema.field("customer_id").type
+        place = table.schema.get_field_index("customer_id")
+        right = nw.from_native(table.set_column(place, "customer_id", table.column(place).cast(wanted)))
+    return join(left, right, on="customer_id", how=how)

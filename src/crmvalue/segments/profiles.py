@@ -11,13 +11,13 @@ import narwhals.stable.v2 as nw
 import numpy as np
 
 from crmvalue._core.checks import require_columns, require_option
-from crmvalue._core.frames import AnyFrame, column_names, day_number, join, like, open_frame, to_arrays
+from crmvalue._core.frames import AnyFrame, column_names, day_number, like, open_frame, to_arrays
 from crmvalue._core.periods import PERIODS, first_days, period_number
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame, IntArray, Period
 from crmvalue.data.transactions import Transactions, prepare_transactions
 from crmvalue.errors import InputError
-from crmvalue.segments.customers import as_number, check_numbers, open_customers
+from crmvalue.segments.customers import as_number, check_numbers, join_customers, open_customers
 from crmvalue.segments.rules import Segments
 from crmvalue.segments.thresholds import MEASURES
 
@@ -306,7 +306,7 @@ def with_attributes(frame: AnyFrame, attributes: Frame | None) -> AnyFrame:
     twice = sorted(set(column_names(further)) & set(column_names(frame)) - {"customer_id"})
     if twice:
         raise InputError(f"attributes: column {twice[0]!r} is also in the segments. Rename or drop it.")
-    return join(frame, further, on="customer_id", how="left")
+    return join_customers(frame, further, how="left", argument="attributes")
 
 
 def sums_of_groups(
@@ -323,7 +323,7 @@ def sums_of_groups(
 
 
 def levels_of(found: dict[str, AnyArray], groups: Sequence[str], order: Sequence[str]) -> tuple[tuple[Any, ...], ...]:
-    """Return the groups of each column: segments as the rules have them, others by value; a missing one is None, last."""
+    """Return the groups of each column: segments in the order of the rules, others by value, a missing one last."""
     levels = []
     for name in groups:
         values = found[name].tolist()
@@ -348,8 +348,9 @@ def sorted_by(found: dict[str, AnyArray], groups: Sequence[str], levels: Sequenc
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a value is None, NaN or NaT."""
-    return value is None or bool(value != value)
+    """Whether a value is None, NaN, NaT, or the NA of pandas, which equals nothing and has no truth."""
+    same = value == value
+    return value is None or not isinstance(same, (bool, np.bool_)) or not same
 
 
 def with_empty_segments(
@@ -398,7 +399,7 @@ def open_sales(
         if not isinstance(segments, Segments):
             raise InputError(f"segments: got {type(segments).__name__}. Pass what segment_customers returned.")
         names = open_frame(segments.frame).select("customer_id", "segment")
-        frame = join(frame.drop("segment", strict=False), names, on="customer_id", how="left")
+        frame = join_customers(frame.drop("segment", strict=False), names, how="left", argument="segments")
     require_columns(column_names(frame), groups, argument="transactions")
     return frame.select("customer_id", "date", "amount", *groups)
 
