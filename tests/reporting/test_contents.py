@@ -152,3 +152,16 @@ def test_notices_and_title_are_those_of_the_settings(analysis: Analysis) -> None
     chosen = ReportSettings(title="T", notices=("This ledger is made up.",))
     contents = report_contents(replace(analysis, settings=chosen))
     assert (contents.title, contents.notices) == ("T", ("This ledger is made up.",))
+
+
+def test_a_model_at_its_limit_says_so_instead_of_an_interval():
+    rng = np.random.default_rng(3)
+    rows = pd.DataFrame(
+        {"customer_id": rng.integers(0, 150, 1500), "date": np.datetime64("2024-01-01") + rng.integers(0, 360, 1500)}
+    )
+    analysis = analyse_customers(rows.assign(amount=np.round(rng.gamma(5, 4, 1500), 2)))
+    assert analysis.purchases_fit.health
+    text = " ".join(texts_of(report_contents(analysis)))
+    assert "Take the forecast with care. " in text
+    assert "nan" not in text
+    assert "interval –" not in text

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from crmvalue.clv import CustomerValue
+from crmvalue.models.fit import PurchaseFit
 from crmvalue.reporting.analysis import Analysis
 from crmvalue.reporting.formats import (
     count_text,
@@ -43,7 +44,15 @@ def value_section(analysis: Analysis) -> Section:
         f"{share_text(share_of_best(value, 0.1), 0)} of it, the best 20% {share_text(share_of_best(value, 0.2), 0)}."
     )
     exhibits = (concentration_exhibit(value, money), segment_value_exhibit(by_segment, value.total, money))
-    return Section(key=key, heading=heading, findings=(found,), exhibits=exhibits, method=value_method(analysis))
+    findings = (found, *model_words(analysis.purchases_fit))
+    return Section(key=key, heading=heading, findings=findings, exhibits=exhibits, method=value_method(analysis))
+
+
+def model_words(fit: PurchaseFit | Missing) -> tuple[str, ...]:
+    """Say what the purchase model found wrong with itself; nothing if all is well."""
+    if isinstance(fit, Missing) or not fit.health:
+        return ()
+    return (f"Take the forecast with care. {' '.join(fit.health)}",)
 
 
 def share_of_best(value: CustomerValue, best: float) -> float:
@@ -109,9 +118,18 @@ def value_method(analysis: Analysis) -> str:
         f"at {share_text(settings.discount_rate, 0)} a year; costs of customer care are not taken off, and customers "
         f"yet to be won are not in it. Purchases: {purchases.model.title}, fitted to "
         f"{count_text(purchases.n_customers)} customers. Spend per purchase: {spend.model.title}, fitted "
-        f"to {count_text(spend.n_customers)} customers with a repeat purchase. The interval holds only how uncertain "
-        "the fitted parameters are; that the future may differ from the past comes on top, and the test at "
-        "the end of this page shows how much it did."
+        f"to {count_text(spend.n_customers)} customers with a repeat purchase. {uncertainty_words(analysis)}"
+    )
+
+
+def uncertainty_words(analysis: Analysis) -> str:
+    """Say what the interval of the value holds, or why there is none."""
+    interval = analysis.value_interval
+    if isinstance(interval, Missing):
+        return f"There is no interval: {interval.reason}."
+    return (
+        "The interval holds only how uncertain the fitted parameters are; that the future may differ from the past "
+        "comes on top, and the test at the end of this page shows how much it did."
     )
 
 

@@ -87,6 +87,8 @@ def interval_of_value(
     spread = attempt(variance)
     if isinstance(spread, Missing):
         return spread
+    if not np.isfinite(spread):
+        return Missing(reason="a parameter of the model ran to its bound, so its uncertainty is not known")
     factor = float(np.exp(NORMAL_975 * np.sqrt(spread)))
     return Interval(low=value.total / factor, high=value.total * factor)
 
