@@ -1,0 +1,198 @@
+"""What was spent against what was planned: by any columns, by price and volume, and which lines to look at first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from crmvalue._core import frames
+from crmvalue._core.checks import require_rows
+from crmvalue._core.types import AnyArray, Array, Frame
+from crmvalue.costing.grouping import group_rows
+from crmvalue.costing.ledger import Ledger, as_ledger, read_lines, without_blanks
+from crmvalue.costing.names import is_blank, spelled
+from crmvalue.costing.presentation import as_dict, as_html, as_pandas, number_text
+from crmvalue.costing.taxonomy import COST_TAXONOMY
+from crmvalue.errors import InputError
+from crmvalue.finance.dated_amounts import require_summable
+from crmvalue.finance.exact_sums import exact_sum, exact_sums
+
+MADE = ("actual", "budget", "variance", "variance_rate", "price_part", "volume_part", "status", "rank")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BudgetVariance:
+    """Actual cost less budget, group by group; the variances add up to that of the total.
+
+    Columns of `frame`: those of `by`; actual; budget; variance (actual - budget: above 0 is overspent); variance_rate
+    (variance / budget; missing where the budget is not above 0); with quantities also price_part and volume_part,
+    which add up to the variance (missing where a quantity is 0 or missing on one side); status ("both", "ledger only",
+    "budget only"); rank (1 for the line to look at first: the largest variance without its sign).
+    """
+
+    frame: Frame  # one row a group, in the order of `rank`, in the engine of the ledger
+    by: tuple[str, ...]  # columns that make the groups
+    actual: float  # sum of the ledger
+    budget: float  # sum of the budget
+    variance: float  # actual - budget
+    ledger_only: int  # groups that the budget lacks
+    budget_only: int  # groups that the ledger lacks
+    assumptions: tuple[str, ...]  # what the figures rest on, in words
+
+    to_frame = as_pandas
+    to_dict = as_dict
+    _repr_html_ = as_html
+
+
+def budget_variance(
+    ledger: Ledger | Frame,
+    budget: Frame,
+    *,
+    by: Sequence[str] = ("category",),
+    quantity: str | None = None,
+) -> BudgetVariance:
+    """Actual cost against budget by any columns, split into price and volume where quantities are given.
+
+    Parameters
+    ----------
+    ledger : Ledger or frame
+        Costs of the period that the budget is for.
+    budget : frame of any engine
+        Columns `by` and amount, and `quantity`; one or more rows a group. Categories and stages are matched as in a
+        ledger.
+    by : sequence of str
+        Columns of both that make the groups.
+    quantity : str, optional
+        Column of both with the number of units (hours, tickets, licenses) behind an amount.
+
+    Returns
+    -------
+    BudgetVariance
+        One row a group of either side: a line that the other lacks is there with 0 for it, and counted.
+
+    Raises
+    ------
+    InputError
+        If a column is missing or named twice, or the budget has a missing or infinite amount or an unknown category.
+
+    Notes
+    -----
+    With quantity q and price p = amount / q: ``volume_part = (q_actual - q_budget) * p_budget`` and ``price_part =
+    (p_actual - p_budget) * q_actual``; their sum is the variance.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> lines = pd.DataFrame({
+    ...     "date": "2024-01-31", "category": ["staff", "it"], "hours": [110, 0], "amount": [3300.0, 50.0]
+    ... })
+    >>> plan = pd.DataFrame({"category": ["Staff"], "hours": [100], "amount": [2500.0]})
+    >>> found = budget_variance(lines, plan, quantity="hours")
+    >>> found.frame[["category", "actual", "budget", "variance", "price_part", "volume_part", "status"]]
+      category  actual  budget  variance  price_part  volume_part       status
+    0    staff  3300.0  2500.0     800.0       550.0        250.0         both
+    1       it    50.0     0.0      50.0         NaN          NaN  ledger only
+    """
+    by = (by,) if isinstance(by, str) else tuple(by)
+    taken = [name for name in by if name in MADE or name in ("amount", quantity) or by.count(name) > 1]
+    if taken or not by:
+        raise InputError(f"by: {taken or 'no column'}. Name columns of both once, and none of the result.")
+    more = [*by, *([quantity] if quantity else [])]
+    checked = as_ledger(ledger, more)
+    spent = read_lines(checked, more)
+    planned = read_budget(budget, by, quantity, spent)
+    n_spent, n = len(spent["amount"]), len(spent["amount"]) + len(planned["amount"])
+    keys = {
+        name: np.concatenate([without_blanks(spent[name]).astype(planned[name].dtype), planned[name]])
+        if planned[name].dtype.kind == "M"
+        else np.concatenate([without_blanks(side[name]).astype(object) for side in (spent, planned)])
+        for name in by
+    }
+    groups, group = group_rows(keys, n)
+    n_groups, ours, theirs = int(group.max()) + 1, group[:n_spent], group[n_spent:]
+    actual, plan = exact_sums(spent["amount"], ours, n_groups), exact_sums(planned["amount"], theirs, n_groups)
+    both = np.concatenate([spent["amount"], -planned["amount"]])
+    gap = exact_sums(both, group, n_groups)
+    has = [np.bincount(side, minlength=n_groups) > 0 for side in (ours, theirs)]
+    table: dict[str, AnyArray] = {**groups, "actual": actual, "budget": plan, "variance": gap}
+    table["variance_rate"] = np.divide(gap, plan, out=np.full(n_groups, np.nan), where=plan > 0)
+    if quantity is not None:
+        used = [sums_or_missing(side[quantity], place, n_groups) for side, place in ((spent, ours), (planned, theirs))]
+        table |= parts_of(actual, plan, gap, *used)
+    table["status"] = np.where(has[0] & has[1], "both", np.where(has[0], "ledger only", "budget only")).astype(object)
+    order = np.argsort(-np.abs(gap), kind="stable")
+    table = {name: values[order] for name, values in table.items()} | {"rank": np.arange(1, n_groups + 1)}
+    counts = int((has[0] & ~has[1]).sum()), int((~has[0] & has[1]).sum())
+    total = exact_sum(planned["amount"])
+    return BudgetVariance(
+        frame=frames.like(table, frames.open_frame(checked.frame)),
+        by=by,
+        actual=checked.total,
+        budget=total,
+        variance=exact_sum(both),
+        ledger_only=counts[0],
+        budget_only=counts[1],
+        assumptions=words(counts, gap[order], quantity),
+    )
+
+
+def read_budget(
+    budget: Frame, by: Sequence[str], quantity: str | None, spent: dict[str, AnyArray]
+) -> dict[str, AnyArray]:
+    """Return the checked columns of the budget as arrays, categories and stages in the spelling of the ledger."""
+    wanted = list(dict.fromkeys([*by, "amount", *([quantity] if quantity else [])]))
+    rows = frames.open_frame(budget, argument="budget", needs=wanted).select(*wanted)
+    for name in wanted[len(by) :]:
+        rows = frames.read_numbers(rows, name, argument=f"budget, column {name!r}")
+    if "date" in by:
+        rows, _ = frames.read_dates(rows, "date", argument="budget, column 'date'")
+    found = frames.to_arrays(rows, wanted)
+    if not len(found["amount"]):
+        raise InputError("budget: the frame has no rows. Pass at least one line.")
+    finite = np.isfinite(found["amount"])
+    require_rows(finite, "budget, column 'amount'", "missing or infinite amount", "Fill or drop these lines.")
+    require_summable(found["amount"], "budget, column 'amount'")
+    for name, allowed in (("category", tuple(COST_TAXONOMY.categories)), ("stage", COST_TAXONOMY.stages)):
+        if name in by:
+            own = dict.fromkeys(value for value in spent[name].tolist() if value)  # of a taxonomy of the firm's own
+            allowed = tuple(dict.fromkeys([*allowed, *own]))
+            names = spelled(found[name], allowed, f"budget, column {name!r}", COST_TAXONOMY.aliases)
+            blank = is_blank(found[name])
+            values = [None if no else names[raw] for raw, no in zip(found[name].tolist(), blank, strict=True)]
+            found[name] = np.array([*values, None], dtype=object)[:-1]
+    return {name: without_blanks(values) for name, values in found.items()}
+
+
+def sums_or_missing(values: AnyArray, group: AnyArray, n: int) -> Array:
+    """Sum of each group, missing if one of its values is."""
+    if values.dtype.kind not in "iuf":
+        raise InputError("quantity: the column of the ledger holds no numbers. Convert it to numbers first.")
+    numbers = values.astype(float)
+    unknown = np.bincount(group, weights=~np.isfinite(numbers), minlength=n) > 0
+    sums = np.bincount(group, weights=np.where(np.isfinite(numbers), numbers, 0.0), minlength=n)
+    return np.where(unknown, np.nan, sums)
+
+
+def parts_of(actual: Array, plan: Array, gap: Array, used: Array, meant: Array) -> dict[str, Array]:
+    """Price and volume parts of each variance, missing where a quantity is 0 or missing on one side."""
+    known = (used > 0) & (meant > 0)
+    price = np.divide(plan, meant, out=np.full(len(plan), np.nan), where=known)
+    volume = np.where(known, (used - meant) * price, np.nan)
+    return {"price_part": gap - volume, "volume_part": volume}
+
+
+def words(counts: tuple[int, int], gap: Array, quantity: str | None) -> tuple[str, ...]:
+    """Say what the table rests on, and how few lines make most of the variance."""
+    said = ["Variance is actual less budget: above 0 is overspent."]
+    if quantity:
+        said.append(f"Volume: difference in {quantity} at the budget's price; price: the rest of the variance.")
+    for count, where, lacks in ((counts[0], "ledger", "budget"), (counts[1], "budget", "ledger")):
+        if count:
+            said.append(f"{count:,} groups of the {where} are not in the {lacks}: they count with 0 there.")
+    size = np.abs(gap)
+    if size.sum() > 0:
+        most = int((np.cumsum(size) < 0.8 * size.sum()).sum()) + 1
+        said.append(f"The first {most:,} of {len(gap):,} lines make 80 % of all variances ({number_text(size.sum())}).")
+    return tuple(said)
