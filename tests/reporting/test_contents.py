@@ -13,7 +13,7 @@ from crmvalue.reporting.analysis import Analysis, analyse_customers
 from crmvalue.reporting.contents import report_contents
 from crmvalue.reporting.customer_sections import pooled_retention
 from crmvalue.reporting.parts import ReportContents, Section
-from crmvalue.reporting.results import ReportSettings
+from crmvalue.reporting.results import Missing, ReportSettings
 from crmvalue.reporting.shown import churn_judged, columns, concentration, monthly_stack, retention_shown
 
 
@@ -154,14 +154,20 @@ def test_notices_and_title_are_those_of_the_settings(analysis: Analysis) -> None
     assert (contents.title, contents.notices) == ("T", ("This ledger is made up.",))
 
 
-def test_a_model_at_its_limit_says_so_instead_of_an_interval():
+def test_without_an_interval_the_report_says_why(analysis):
+    text = " ".join(texts_of(report_contents(replace(analysis, value_interval=Missing(reason="it is not known")))))
+    assert "There is no interval: it is not known." in text
+    assert "(95% interval –" not in text
+
+
+def test_a_model_at_its_limit_says_so():
     rng = np.random.default_rng(3)
-    rows = pd.DataFrame(
-        {"customer_id": rng.integers(0, 150, 1500), "date": np.datetime64("2024-01-01") + rng.integers(0, 360, 1500)}
-    )
-    analysis = analyse_customers(rows.assign(amount=np.round(rng.gamma(5, 4, 1500), 2)))
+    customer, taste = rng.integers(0, 150, 1500), rng.lognormal(3, 1, 150)
+    days = np.datetime64("2024-01-01") + rng.integers(0, 360, 1500)  # all buy alike, and nobody leaves
+    spent = np.round(taste[customer] * rng.gamma(5, 0.2, 1500) + 0.01, 2)
+    analysis = analyse_customers(pd.DataFrame({"customer_id": customer, "date": days, "amount": spent}))
+    assert not isinstance(analysis.value, Missing)
     assert analysis.purchases_fit.health
     text = " ".join(texts_of(report_contents(analysis)))
     assert "Take the forecast with care. " in text
     assert "nan" not in text
-    assert "interval –" not in text
