@@ -11,7 +11,9 @@ from scipy.stats import chi2
 
 from crmvalue.errors import ConvergenceError, InputError
 from crmvalue.models.bdw import BDW
+from crmvalue.models.discrete_weibull import DISCRETE_WEIBULL
 from crmvalue.models.fit_retention import fit_retention
+from crmvalue.models.geometric import GEOMETRIC
 from crmvalue.models.sbg import SBG
 from crmvalue.models.storage import fit_from_json, fit_to_json
 
@@ -146,7 +148,8 @@ def test_a_saved_fit_reads_back(model):
 def test_a_fit_shows_itself_in_one_line():
     fit = fit_retention(survivors(REGULAR), SBG, time_unit="year")
     assert repr(fit) == (
-        "<sBG: alpha 0.7041 (se 0.066), beta 1.182 (se 0.15); log-likelihood -1680.27, n 1,000, time in years>"
+        "<sBG: alpha 0.7041 (se 0.066), beta 1.182 (se 0.15); log-likelihood -1680.27, n 1,000, time in years; "
+        "1 finding in health>"
     )
     assert fit.to_frame().loc["alpha"].round(3).tolist() == [0.704, 0.066, 0.587, 0.845]
 
@@ -238,10 +241,71 @@ def test_other_input_is_refused():
             fit_retention(frame, SBG, time_unit="month")
 
 
-def test_customers_who_all_leave_with_one_chance_have_no_maximum_and_it_is_said():
-    geometric = [1024, 512, 256, 128, 64, 32]
-    with pytest.raises(ConvergenceError, match="all customers leave with one chance \\(0.5 a period\\)"):
-        fit_retention(survivors(geometric), SBG, time_unit="month")
+def test_where_all_leave_with_one_chance_the_fit_is_that_of_the_limit_and_says_so():
+    fit = fit_retention(survivors([1024, 512, 256, 128, 64, 32]), SBG, time_unit="month")
+    assert fit.model is GEOMETRIC
+    assert fit.params == pytest.approx((np.log(2),), rel=1e-9)
+    trials = 1024 + 512 + 256 + 128 + 64
+    error = np.sqrt(0.5 * 0.5 / trials)  # of a chance of 0.5; that of −log(1 − p) is 1 / (1 − p) times as large
+    assert fit.standard_errors == pytest.approx((error / 0.5,), rel=1e-9)
+    assert "all customers leave with one chance (0.5 a period)" in fit.health[0]
+    assert fit.health[0].endswith("are those of geometric.")
+    assert fit_from_json(fit_to_json(fit)).health == fit.health
+
+
+def test_where_customers_are_alike_bdw_becomes_the_discrete_weibull():
+    c, starters = 1.5, 10**6
+    alive = np.round(starters * np.exp(-0.1 * np.arange(9) ** c)).astype(int)
+    alike = np.append(alive, alive[-1] - 1)  # a tail lighter than any mixture's
+    fit = fit_retention(survivors(alike[:9]), DISCRETE_WEIBULL, time_unit="month")
+    assert fit.params == pytest.approx((0.1, c), rel=1e-4)  # survivors are rounded
+    near = BDW.Params(1e9 * np.expm1(fit.params[0]), 1e9, fit.params[1])
+    data = np.arange(1.0, 9), np.ones(8)
+    assert BDW.log_likelihood(near, *data) == pytest.approx(fit.model.log_likelihood(fit.params, *data), rel=1e-6)
+    falling = [1000, 950, 830, 650, 450, 250, 110, 40]  # sharper than any mixture
+    limit = fit_retention(survivors(falling), BDW, time_unit="month")
+    assert limit.model is DISCRETE_WEIBULL
+    assert limit.health[0].startswith("BdW: the likelihood has no maximum inside. gamma and delta grow together")
+    # no BdW comes higher
+    for size in (30.0, 300.0, 3e4):
+        params = BDW.Params(size * np.expm1(limit.params[0]), size, limit.params[1])
+        assert textbook_log_likelihood(falling, *params) < limit.log_likelihood
+
+
+def test_almost_every_simulated_cohort_has_a_fit():
+    rng = np.random.default_rng(6)
+    without = 0
+    for model in (SBG, BDW):
+        for _ in range(60):
+            exponents = rng.uniform([-1, -1, -0.4], [1.2, 1.5, 0.4])
+            truth = model.Params(*(10 ** exponents[: len(model.Params._fields)]))
+            made = model.simulate(truth, np.full(int(10 ** rng.uniform(2, 4)), rng.integers(4, 13)), rng)
+            if made.tenure.max() < 3 or not made.churned.any():
+                continue
+            frame = pd.DataFrame({"tenure": made.tenure, "churned": made.churned})
+            try:
+                fit = fit_retention(frame, model, time_unit="month")
+            except ConvergenceError:  # c to infinity and gamma to 0: a power law that begins between two periods
+                without += 1
+                continue
+            assert fit.log_likelihood >= model.log_likelihood(truth, made.tenure, made.churned).sum() - 1e-3
+            assert np.isfinite(fit.standard_errors).all() or any("ran to its bound" in said for said in fit.health)
+    assert without <= 1  # of 120
+
+
+def test_health_tells_of_a_heavy_tail_and_of_too_few_periods():
+    heavy = fit_retention(survivors(REGULAR), SBG, time_unit="year")
+    assert heavy.health == (
+        "The tail is so heavy that the mean lifetime is infinite. Use values with a discount rate above 0 or a finite "
+        "horizon.",
+    )
+    few = fit_retention(survivors(REGULAR[:3]), SBG, time_unit="year")
+    assert any(finding.startswith("2 periods for 2 parameters") for finding in few.health)
+
+
+def test_leavers_all_at_one_tenure_have_no_maximum_and_it_is_said():
+    with pytest.raises(ConvergenceError, match="BdW: the likelihood has no maximum inside"):
+        fit_retention(survivors([100, 100, 100, 0]), BDW, time_unit="month")
 
 
 def test_a_customer_who_just_joined_adds_nothing_but_herself():

@@ -7,8 +7,10 @@ from types import MappingProxyType
 
 from crmvalue.models.bdw import BDW
 from crmvalue.models.bg_nbd import BG_NBD
+from crmvalue.models.discrete_weibull import DISCRETE_WEIBULL
 from crmvalue.models.gamma_gamma import GAMMA_GAMMA
 from crmvalue.models.gamma_gamma_on_frequency import GAMMA_GAMMA_ON_FREQUENCY
+from crmvalue.models.geometric import GEOMETRIC
 from crmvalue.models.ggompertz_nbd import GGOMPERTZ_NBD
 from crmvalue.models.mbg_nbd import MBG_NBD
 from crmvalue.models.model import PurchaseModel, RetentionModel, SpendModel
@@ -19,7 +21,19 @@ from crmvalue.models.sbg import SBG
 MODELS: Mapping[str, PurchaseModel | SpendModel | RetentionModel] = MappingProxyType(
     {
         model.name: model
-        for model in (NBD, BG_NBD, MBG_NBD, PARETO_NBD, GGOMPERTZ_NBD, GAMMA_GAMMA, GAMMA_GAMMA_ON_FREQUENCY, SBG, BDW)
+        for model in (
+            NBD,
+            BG_NBD,
+            MBG_NBD,
+            PARETO_NBD,
+            GGOMPERTZ_NBD,
+            GAMMA_GAMMA,
+            GAMMA_GAMMA_ON_FREQUENCY,
+            GEOMETRIC,
+            SBG,
+            DISCRETE_WEIBULL,
+            BDW,
+        )
     }
 )
 """Every model by its name: the registry that saved fits and the contract test read."""

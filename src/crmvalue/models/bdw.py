@@ -17,6 +17,7 @@ from crmvalue._core.optimise import Derivatives
 from crmvalue._core.special import digamma, log_rising_ratio, trigamma
 from crmvalue._core.types import Array, IntArray
 from crmvalue.models import sbg
+from crmvalue.models.discrete_weibull import DISCRETE_WEIBULL, left_or_stayed, rise_of_power
 from crmvalue.models.model import RetentionModel, Tenures
 from crmvalue.models.residual_lifetime import discounted_periods
 
@@ -45,10 +46,7 @@ def log_survival(params: Params, t: Array) -> Array:
 def hazard_sum(params: Params, t: Array) -> Array:
     """Return log S(t − 1) / S(t), from t = 1 on."""
     gamma, delta, c = params
-    ever = np.power(t, c, dtype=float)
-    with np.errstate(divide="ignore"):  # at t = 1 all of t^c is new
-        new = -ever * np.expm1(c * np.log1p(-1 / np.asarray(t, dtype=float)))
-    return log_rising_ratio(delta + np.power(np.subtract(t, 1), c, dtype=float), gamma, new)
+    return log_rising_ratio(delta + np.power(np.subtract(t, 1), c, dtype=float), gamma, rise_of_power(t, c))
 
 
 def log_leaving(params: Params, t: Array) -> Array:
@@ -72,20 +70,11 @@ def residual_lifetime(params: Params, tenure: Array, rate: Array, stop: Array) -
 
 
 def derivatives(params: Params, tenure: Array, churned: Array) -> Derivatives:
-    """Log-likelihood of each customer with its first and second derivatives in γ, δ, c.
-
-    Of one who left after t periods it is f(t) + log(1 − e^−h) with f = log S and h = f(t) − f(t + 1).
-    """
+    """Log-likelihood of each customer with its first and second derivatives in γ, δ, c."""
+    hazard = hazard_sum(params, np.maximum(tenure, 1))
     stayed = np.subtract(tenure, churned)
-    gradient, hessian = survival_derivatives(params, stayed)
-    left = np.asarray(churned) > 0
-    hazard = np.where(left, hazard_sum(params, np.maximum(tenure, 1)), 1.0)
-    odds = np.where(left, np.exp(-hazard) / -np.expm1(-hazard), 0.0)  # 1 / (e^h − 1)
-    after, bend = survival_derivatives(params, stayed + 1)
-    by_hazard = gradient - after
-    bend = odds * (hessian - bend) - odds * (1 + odds) * by_hazard[:, None] * by_hazard[None, :]
-    value = log_likelihood(params, tenure, churned)
-    return Derivatives(value=value, gradient=gradient + odds * by_hazard, hessian=hessian + bend)
+    before, after = survival_derivatives(params, stayed), survival_derivatives(params, stayed + 1)
+    return left_or_stayed(log_likelihood(params, tenure, churned), before, after, hazard, churned)
 
 
 def survival_derivatives(params: Params, t: Array) -> tuple[Array, Array]:
@@ -128,6 +117,12 @@ def diagnosis(params: Params) -> str:
     return "The likelihood rises towards the border of the parameters; sBG has one parameter less"
 
 
+def limit(params: Params) -> RetentionModel | None:
+    """Return the simpler model that this one tends to at these parameters."""
+    gamma, delta, _ = params
+    return DISCRETE_WEIBULL if gamma + delta > 1e3 else None
+
+
 def simulate(params: Params, T: Array, rng: np.random.Generator) -> Tenures:
     """Draw customers whose contracts run for T periods; infinite T shows when each leaves."""
     gamma, delta, c = params
@@ -147,6 +142,7 @@ BDW = RetentionModel(
     derivatives=derivatives,
     start=start,
     diagnosis=diagnosis,
+    limit=limit,
     log_survival=log_survival,
     log_leaving=log_leaving,
     retention_rate=retention_rate,

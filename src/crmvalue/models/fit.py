@@ -118,7 +118,7 @@ def text_of(fit: Fit) -> str:
     pairs = zip(names_of(fit), fit.params, standard_errors_of(fit), strict=True)
     listed = ", ".join(f"{name} {value:.4g} (se {error:.2g})" for name, value, error in pairs)
     unit = f", time in {fit.time_unit}s" if not isinstance(fit, SpendFit) else ""
-    findings = len(fit.health) if isinstance(fit, PurchaseFit) else 0
+    findings = 0 if isinstance(fit, SpendFit) else len(fit.health)
     note = f"; {findings} finding{'s' * (findings > 1)} in health" if findings else ""
     fitted_to = f"log-likelihood {fit.log_likelihood:.2f}, n {fit.n_customers:,}{unit}{note}"
     return f"<{fit.model.title}: {listed}; {fitted_to}>"

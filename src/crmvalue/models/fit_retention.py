@@ -13,15 +13,15 @@ from crmvalue.models.contracts_seen import read_contracts
 from crmvalue.models.fit import (
     akaike_of,
     bayes_of,
+    condition_of,
     covariance_of,
-    fitted,
     interval_of,
-    log_covariance,
     names_of,
     standard_errors_of,
     table_of,
     text_of,
 )
+from crmvalue.models.limits import best_fit
 from crmvalue.models.model import RetentionModel
 from crmvalue.models.sbg import SBG
 
@@ -30,20 +30,22 @@ from crmvalue.models.sbg import SBG
 class RetentionFit:
     """In which contract period customers leave: what was estimated, how surely, and how well it explains them."""
 
-    model: RetentionModel
+    model: RetentionModel  # the one asked for, or the simpler one that it tends to in these data: then `health` says so
     params: tuple[float, ...]  # maximum-likelihood estimates, a NamedTuple named as in the paper
-    log_covariance: Array  # covariance of the logarithms of the parameters, shape (k, k), from the exact Hessian
+    log_covariance: Array  # covariance of the logarithms of the parameters, shape (k, k); NaN for one held at its bound
     log_likelihood: float  # sum over customers, at `params`
     gradient_norm: float  # length of its gradient by log parameters; 0 at an exact maximum
     n_customers: int  # customers in the data; all were used
     n_churned: int  # of them seen to leave
     time_unit: TimeUnit  # length of a contract period
+    health: tuple[str, ...] = ()  # what to know before the estimates are used, in plain words; empty if all is well
 
     param_names = property(names_of)
     covariance = property(covariance_of)
     standard_errors = property(standard_errors_of)
     aic = property(akaike_of)
     bic = property(bayes_of)
+    condition = property(condition_of)
     confidence_interval = interval_of
     to_frame = table_of
     __repr__ = text_of
@@ -68,7 +70,7 @@ def fit_retention(contracts: Frame, model: RetentionModel = SBG, *, time_unit: T
     Returns
     -------
     RetentionFit
-        Estimates, standard errors, log-likelihood.
+        Estimates, standard errors, log-likelihood, and in `health` what to know before they are used.
 
     Raises
     ------
@@ -76,13 +78,15 @@ def fit_retention(contracts: Frame, model: RetentionModel = SBG, *, time_unit: T
         If survivors rise or are not whole numbers, a period or a tenure is impossible, nobody leaves, or fewer periods
         were seen than the model has parameters.
     ConvergenceError
-        If the likelihood has no maximum inside, as when all customers leave with one chance; the message says what was
-        seen.
+        If the likelihood has no maximum inside and there is no simpler model that it tends to; the message says what
+        was seen.
 
     Notes
     -----
     Both forms of the data give the same likelihood: that of one who left in period t is S(t − 1) − S(t), that of one
-    still there after t periods is S(t), which is how customers count whose future is not known yet.
+    still there after t periods is S(t), which is how customers count whose future is not known yet. Where customers do
+    not seem to differ, the parameters grow without end: the fit is then that of the limit, `GEOMETRIC` for sBG and
+    `DISCRETE_WEIBULL` for BdW, and `health` says so.
 
     References
     ----------
@@ -102,17 +106,34 @@ def fit_retention(contracts: Frame, model: RetentionModel = SBG, *, time_unit: T
     require_time_unit(time_unit)
     tenure, churned, counts = read_contracts(contracts)
     require_identified(model, tenure, churned)
-    found = fitted(model, [tenure, churned], counts)
+    found = best_fit(model, [tenure, churned], counts)
     return RetentionFit(
-        model=model,
-        params=model.Params(*np.exp(found.point).tolist()),
-        log_covariance=log_covariance(found),
-        log_likelihood=found.value,
-        gradient_norm=float(np.linalg.norm(found.gradient)),
+        model=found.model,
+        params=found.params,
+        log_covariance=found.log_covariance,
+        log_likelihood=found.log_likelihood,
+        gradient_norm=found.gradient_norm,
         n_customers=int(counts.sum()),
         n_churned=left_of(churned, counts),
         time_unit=time_unit,
+        health=(*found.health, *findings(found.model, found.params, int(tenure.max()))),
     )
+
+
+def findings(model: RetentionModel, params: tuple[float, ...], seen: int) -> tuple[str, ...]:
+    """Return what an analyst should know of these data, besides the findings of the fit."""
+    said = []
+    if seen == len(params):
+        said.append(
+            f"{seen} periods for {seen} parameters: the curve goes through the data, and nothing shows whether the "
+            "model holds."
+        )
+    if np.isinf(model.residual_lifetime(params, 0.0, 0.0, np.inf)):
+        said.append(
+            "The tail is so heavy that the mean lifetime is infinite. Use values with a discount rate above 0 or a "
+            "finite horizon."
+        )
+    return tuple(said)
 
 
 def left_of(churned: Array, counts: IntArray) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -15,7 +16,10 @@ from crmvalue._core.optimise import Ascent, Derivatives, climb
 from crmvalue._core.types import Array, IntArray
 from crmvalue.errors import ConvergenceError
 from crmvalue.models.likelihood import weighted_sum
-from crmvalue.models.model import PurchaseModel
+from crmvalue.models.model import PurchaseModel, RetentionModel
+
+Model: TypeAlias = PurchaseModel | RetentionModel
+AnyModel = TypeVar("AnyModel", PurchaseModel, RetentionModel)
 
 LOST = 1e-3  # log-likelihood by which a limit may be below the place where the search for it ended
 VAGUE = 2.0  # standard error of a logarithm above which the data hardly show the parameter: a factor of 50 either way
@@ -25,10 +29,10 @@ FEW_REPEATS = 50  # customers with a repeat purchase below which estimates are r
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Found:
+class Found(Generic[AnyModel]):
     """Estimates of the model or of its limit."""
 
-    model: PurchaseModel
+    model: AnyModel
     params: tuple[float, ...]
     log_covariance: Array  # NaN for parameters that were held
     log_likelihood: float
@@ -36,14 +40,14 @@ class Found:
     health: tuple[str, ...]
 
 
-def best_fit(model: PurchaseModel, data: Sequence[Array], counts: IntArray) -> Found:
+def best_fit(model: AnyModel, data: Sequence[Array], counts: IntArray) -> Found[AnyModel]:
     """Return the maximum-likelihood estimates, or those of the limit that the likelihood rises to."""
-    free = np.arange(len(model.Params(*model.time_powers)))
     point = np.log(model.start(*data, counts))
+    free: IntArray = np.arange(len(point))
     held: list[str] = []
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # steps too far are tried and taken back
         while True:
-            ended = climb_along(model, point, free, data, counts)
+            ended: Ascent = climb_along(model, point, free, data, counts)
             if ended.converged:
                 return found_at(model, ended.point, free, ended, (*held, *findings(model, ended, free, data, counts)))
             params = model.Params(*np.exp(ended.point).tolist())
@@ -61,7 +65,7 @@ def best_fit(model: PurchaseModel, data: Sequence[Array], counts: IntArray) -> F
             point = ended.point
 
 
-def climb_along(model: PurchaseModel, point: Array, free: IntArray, data: Sequence[Array], counts: IntArray) -> Ascent:
+def climb_along(model: Model, point: Array, free: IntArray, data: Sequence[Array], counts: IntArray) -> Ascent:
     """Climb from a point along the free parameters; the result is in all of them."""
 
     def whole(part: Array) -> Array:
@@ -77,7 +81,7 @@ def climb_along(model: PurchaseModel, point: Array, free: IntArray, data: Sequen
     return Ascent(point=whole(ended.point), here=ended.here, steps=ended.steps, converged=ended.converged)
 
 
-def found_at(model: PurchaseModel, point: Array, free: IntArray, ended: Ascent, health: tuple[str, ...]) -> Found:
+def found_at(model: AnyModel, point: Array, free: IntArray, ended: Ascent, health: tuple[str, ...]) -> Found[AnyModel]:
     """Return the estimates at a maximum."""
     covariance = np.full((len(point), len(point)), np.nan)
     inverse = np.linalg.inv(-ended.here.hessian)
@@ -93,7 +97,7 @@ def found_at(model: PurchaseModel, point: Array, free: IntArray, ended: Ascent, 
     )
 
 
-def with_finding(found: Found, finding: str) -> Found:
+def with_finding(found: Found[AnyModel], finding: str) -> Found[AnyModel]:
     """Return the same estimates with one more finding before the others."""
     return Found(
         model=found.model,
@@ -105,7 +109,7 @@ def with_finding(found: Found, finding: str) -> Found:
     )
 
 
-def tends_to(model: PurchaseModel, params: tuple[float, ...], limit: PurchaseModel) -> str:
+def tends_to(model: Model, params: tuple[float, ...], limit: Model) -> str:
     """Say that the simpler model stands in for the one that was asked for."""
     return (
         f"{model.title}: the likelihood has no maximum inside. {model.diagnosis(params)}. The estimates, their errors "
@@ -113,7 +117,7 @@ def tends_to(model: PurchaseModel, params: tuple[float, ...], limit: PurchaseMod
     )
 
 
-def no_maximum(model: PurchaseModel, params: tuple[float, ...], counts: IntArray) -> str:
+def no_maximum(model: Model, params: tuple[float, ...], counts: IntArray) -> str:
     """Say that these data do not determine the model."""
     listed = ", ".join(f"{name} {value:.3g}" for name, value in params._asdict().items())  # type: ignore[attr-defined]
     return (
@@ -122,9 +126,7 @@ def no_maximum(model: PurchaseModel, params: tuple[float, ...], counts: IntArray
     )
 
 
-def findings(
-    model: PurchaseModel, ended: Ascent, free: IntArray, data: Sequence[Array], counts: IntArray
-) -> tuple[str, ...]:
+def findings(model: Model, ended: Ascent, free: IntArray, data: Sequence[Array], counts: IntArray) -> tuple[str, ...]:
     """Return what an analyst should know before the estimates are used."""
     said = []
     names = [model.Params._fields[i] for i in free]  # type: ignore[attr-defined]  # a NamedTuple
@@ -142,6 +144,12 @@ def findings(
                 f"{name} is hardly known: its standard error is {error:.0f} times the estimate. A model without it may "
                 "do as well."
             )
+    return (*said, *(findings_in_purchases(data, counts) if isinstance(model, PurchaseModel) else ()))
+
+
+def findings_in_purchases(data: Sequence[Array], counts: IntArray) -> tuple[str, ...]:
+    """Return what an analyst should know of the data themselves."""
+    said = []
     frequency, _, T = data
     total = int(counts.sum())
     repeat = int(counts[frequency > 0].sum())

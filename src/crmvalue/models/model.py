@@ -91,6 +91,7 @@ class RetentionModel:
     derivatives: Callable[..., Derivatives]  # (params, tenure, churned) -> log-likelihood by parameters, by row
     start: Callable[..., tuple[float, ...]]  # (tenure, churned, counts) -> Params to begin the search with
     diagnosis: Callable[..., str]  # (params) -> what it means that the search ended there
+    limit: Callable[..., RetentionModel | None]  # (params) -> the simpler model that it tends to there, if any
     log_survival: Callable[..., Array]  # (params, t) -> of the chance to stay through t periods
     log_leaving: Callable[..., Array]  # (params, t) -> of the chance to leave in period t = 1, 2, ...
     retention_rate: Callable[..., Array]  # (params, t) -> share of those there after t − 1 who stay through period t

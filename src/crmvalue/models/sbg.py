@@ -18,6 +18,7 @@ import numpy as np
 from crmvalue._core.optimise import Derivatives
 from crmvalue._core.special import digamma_rise, log_rising_ratio, trigamma_rise
 from crmvalue._core.types import Array, IntArray
+from crmvalue.models.geometric import GEOMETRIC
 from crmvalue.models.model import RetentionModel, Tenures
 from crmvalue.models.residual_lifetime import discounted_periods
 
@@ -99,6 +100,11 @@ def diagnosis(params: Params) -> str:
     return "The likelihood rises towards the border of the parameters"
 
 
+def limit(params: Params) -> RetentionModel | None:
+    """Return the simpler model that this one tends to at these parameters."""
+    return GEOMETRIC if sum(params) > 1e3 else None
+
+
 def simulate(params: Params, T: Array, rng: np.random.Generator) -> Tenures:
     """Draw customers whose contracts run for T periods; infinite T shows when each leaves."""
     alpha, beta = params
@@ -116,6 +122,7 @@ SBG = RetentionModel(
     derivatives=derivatives,
     start=start,
     diagnosis=diagnosis,
+    limit=limit,
     log_survival=log_survival,
     log_leaving=log_leaving,
     retention_rate=retention_rate,

@@ -61,7 +61,6 @@ def fit_to_json(fit: Fit) -> str:
     }
     if not isinstance(fit, SpendFit):
         content["time_unit"] = fit.time_unit
-    if isinstance(fit, PurchaseFit):
         content["health"] = fit.health
     return json.dumps(content, allow_nan=False, indent=2)
 
@@ -146,12 +145,11 @@ def read_fit(content: dict[str, Any], model: Model) -> Fit:
     unit = field(content, "time_unit", str)
     if unit not in DAYS_PER_UNIT:
         raise InputError(f"time_unit: got {unit!r}. Use one of {', '.join(DAYS_PER_UNIT)}.")
-    if isinstance(model, RetentionModel):
-        return RetentionFit(**found, time_unit=unit)
     health = field(content, "health", list)
     if not all(isinstance(finding, str) for finding in health):
         raise InputError(f"health: missing or malformed. {REMEDY}")
-    return PurchaseFit(**found, time_unit=unit, health=tuple(health))
+    kind = RetentionFit if isinstance(model, RetentionModel) else PurchaseFit
+    return kind(**found, time_unit=unit, health=tuple(health))
 
 
 def counts_of(model: Model) -> tuple[str, ...]:
