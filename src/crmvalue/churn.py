@@ -3,8 +3,13 @@
 The machinery is in `crmvalue.retention`, one file a question.
 """
 
+from crmvalue.retention.backtest import RiskBacktest, risk_backtest
+from crmvalue.retention.bridge import RevenueBridge, contract_revenue_bridge, revenue_bridge
 from crmvalue.retention.cohort_table import RetentionTable, retention_table
+from crmvalue.retention.contract_rates import ContractChurn, contract_churn_rates
+from crmvalue.retention.contracts import ContractAudit, Contracts, contract_lifetimes, prepare_contracts
 from crmvalue.retention.rates import ChurnRates, churn_rates
+from crmvalue.retention.risk import ChurnRisk, churn_risk
 from crmvalue.retention.survival import LogRank, RetentionCurve, retention_curve
 from crmvalue.retention.survivors import SurvivorRates, survivor_rates
 from crmvalue.retention.timing import PurchaseTiming, purchase_timing
@@ -19,6 +24,19 @@ __all__ = [
     "LogRank",
     "survivor_rates",
     "SurvivorRates",
+    "prepare_contracts",
+    "Contracts",
+    "ContractAudit",
+    "contract_lifetimes",
+    "contract_churn_rates",
+    "ContractChurn",
+    "revenue_bridge",
+    "contract_revenue_bridge",
+    "RevenueBridge",
     "purchase_timing",
     "PurchaseTiming",
+    "churn_risk",
+    "ChurnRisk",
+    "risk_backtest",
+    "RiskBacktest",
 ]
