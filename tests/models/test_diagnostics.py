@@ -1,0 +1,175 @@
+"""Diagnostics: hand calculations, what simulation shows, what must reconcile, and clear errors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from crmvalue.data.holdout import split_holdout
+from crmvalue.data.samples import load_cdnow
+from crmvalue.data.summary import summarize_customers
+from crmvalue.errors import InputError
+from crmvalue.models import BG_NBD, GAMMA_GAMMA, MBG_NBD, MODELS, NBD, PARETO_NBD
+from crmvalue.models.diagnostics import compare_forecasts, compare_models, frequency_fit, tracking
+from crmvalue.models.fit import PurchaseFit, fit_purchases
+from crmvalue.models.model import PurchaseModel
+
+PURCHASE_MODELS = [model for model in MODELS.values() if isinstance(model, PurchaseModel)]
+ROWS = pd.DataFrame(
+    {
+        "customer_id": ["a", "b", "a", "a", "c", "b", "a", "c"],
+        "date": [
+            "2024-01-01",
+            "2024-01-03",
+            "2024-01-08",
+            "2024-01-08",
+            "2024-01-10",
+            "2024-01-20",
+            "2024-01-25",
+            "2024-01-31",
+        ],
+        "amount": [1.0] * 8,
+    }
+)
+
+
+def nbd(r=1.0, alpha=4.0, unit="week"):
+    """Return an NBD fit with these estimates."""
+    return PurchaseFit(
+        model=NBD,
+        params=NBD.Params(r, alpha),
+        log_covariance=np.eye(2),
+        log_likelihood=-9.0,
+        gradient_norm=0.0,
+        n_customers=3,
+        time_unit=unit,
+    )
+
+
+@pytest.fixture(scope="module")
+def cdnow():
+    """Return the purchases of the CD shop."""
+    return load_cdnow()
+
+
+def test_the_comparison_ranks_by_bic_and_says_why(cdnow_folder):
+    frame = pd.read_csv(cdnow_folder / "cdnow_customers_summary.csv")
+    compared = compare_models(frame, [NBD, PARETO_NBD, BG_NBD, MBG_NBD], time_unit="week")
+    table = compared.to_frame()
+    assert table.index.tolist() == ["MBG_NBD", "BG_NBD", "PARETO_NBD", "NBD"]
+    assert table.loc["BG_NBD", "log_likelihood"] == pytest.approx(-9582.4, abs=0.05)  # Fader, Hardie & Lee (2005)
+    assert table.loc["PARETO_NBD", "aic"] == pytest.approx(2 * 4 + 2 * 9595.0, abs=0.1)
+    assert compared.best.model is MBG_NBD
+    assert compared.advice.startswith("Use MBG/NBD or BG/NBD: their BIC differs by 0.6, too little to tell them apart")
+    clear = compare_models(frame, [NBD, BG_NBD], time_unit="week").advice
+    assert clear == "Use BG/NBD: its BIC is 346.9 below that of NBD, the next."
+    assert "all models asked for are this one" in compare_models(frame, [NBD], time_unit="week").advice
+
+
+def test_forecasts_are_judged_as_a_direct_calculation_does():
+    rng = np.random.default_rng(1)
+    many = rng.geometric(0.2, 400)
+    days = pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 100, many.sum()), unit="D")
+    rows = pd.DataFrame({"customer_id": np.repeat(np.arange(400), many), "date": days, "amount": 1.0})
+    split = split_holdout(rows, calibration_end="2024-02-29", observation_end="2024-04-09", time_unit="week")
+    found = compare_forecasts(split, [NBD])
+    table = split.calibration.frame.merge(split.holdout, on="customer_id")
+    actual = table["holdout_purchases"].to_numpy(dtype=float)
+    x, T = table["frequency"].to_numpy(dtype=float), table["T"].to_numpy(dtype=float)
+    r, alpha = found.fits[0].params
+    forecasts = [
+        (r + x) * split.duration / (alpha + T),
+        np.where(T > 0, x / np.maximum(T, 1e-9), 0) * split.duration,
+        np.full(len(x), x.sum() / T.sum() * split.duration),
+    ]
+    frame = found.to_frame()
+    assert frame["mae"].tolist() == pytest.approx([np.abs(f - actual).mean() for f in forecasts], rel=1e-12)
+    assert frame["rmse"].tolist() == pytest.approx([np.sqrt(((f - actual) ** 2).mean()) for f in forecasts], rel=1e-12)
+    assert frame["bias"].tolist() == pytest.approx([f.sum() / actual.sum() - 1 for f in forecasts], rel=1e-9)
+    from scipy.stats import nbinom
+
+    scores = nbinom.logpmf(actual, r + x, (alpha + T) / (alpha + T + split.duration))
+    assert frame.loc["NBD", "log_score"] == pytest.approx(scores.mean(), rel=1e-10)
+    some = 1 - nbinom.pmf(0, r + x, (alpha + T) / (alpha + T + split.duration))
+    assert frame.loc["NBD", "active"] == pytest.approx(some.mean(), rel=1e-10)
+    assert found.actual_active == pytest.approx((actual > 0).mean())
+    assert np.isnan(frame.loc["mean_rate", "log_score"])
+
+
+def test_models_forecast_cdnow_better_than_naive_rules(cdnow):
+    split = split_holdout(cdnow, calibration_end="1997-09-30", time_unit="week")
+    found = compare_forecasts(split, [NBD, BG_NBD, PARETO_NBD])
+    table = found.to_frame()
+    assert (table.loc[["BG_NBD", "PARETO_NBD"], "mae"] < table.loc["same_rate", "mae"]).all()
+    assert table["log_score"].idxmin() == "NBD"  # it does not know that customers leave
+    assert found.advice.startswith("Use BG/NBD: it gives what came the highest chance, with a mean absolute error 0.8")
+
+
+@pytest.mark.parametrize("model", PURCHASE_MODELS, ids=repr)
+def test_expected_frequencies_are_those_of_simulated_customers(model):
+    params = model.Params(*(0.8, 6.0, 0.9, 2.5, 2.0)[: len(model.Params._fields)])
+    T = np.repeat([0.0, 7.0, 30.0], [20_000, 90_000, 90_000])
+    made = model.simulate(params, T, np.random.default_rng(4))
+    frame = pd.DataFrame({"frequency": made.frequency, "recency": made.recency, "T": made.T})
+    fit = PurchaseFit(
+        model=model,
+        params=params,
+        log_covariance=np.eye(len(params)),
+        log_likelihood=0.0,
+        gradient_norm=0.0,
+        n_customers=len(T),
+        time_unit="week",
+    )
+    table = frequency_fit(fit, frame, most=5)
+    assert table["expected"].sum() == pytest.approx(len(T), rel=1e-12)
+    assert table["observed"].sum() == len(T)
+    assert table["expected"].to_numpy() == pytest.approx(table["observed"].to_numpy(), abs=900)  # 4 sigma of a half
+
+
+def test_the_tracking_curve_of_three_customers_is_as_by_hand():
+    table = tracking(nbd(), ROWS, observation_end="2024-01-31")
+    # weeks from January 1: a 8th (once, though twice that day), b 20th, a 25th, c 31st; the fifth lasts two days
+    assert table["actual"].tolist() == [1, 0, 1, 1, 1]
+    assert table["cumulative_actual"].tolist() == [1, 1, 2, 3, 4]
+    starts = np.array([0.0, 2.0, 9.0])
+    ends = [7.0, 14.0, 21.0, 28.0, 30.0]
+    wanted = [np.maximum(end - starts, 0).sum() / 7 / 4 for end in ends]  # r/α = 1/4 a week
+    assert table["cumulative_expected"].tolist() == pytest.approx(wanted)
+    assert table["expected"].sum() == pytest.approx(wanted[-1])
+
+
+def test_tracking_ends_where_the_summary_ends_and_follows_the_fit(cdnow):
+    summary = summarize_customers(cdnow, observation_end="1997-09-30", time_unit="week")
+    fit = fit_purchases(summary, PARETO_NBD)
+    table = tracking(fit, cdnow, observation_end="1997-09-30")
+    assert table["cumulative_actual"].iloc[-1] == summary.frame["frequency"].sum()
+    expected = fit.model.expected_purchases(fit.params, summary.frame["T"].to_numpy()).sum()
+    assert table["cumulative_expected"].iloc[-1] == pytest.approx(expected, rel=1e-10)
+    assert table["cumulative_expected"].iloc[-1] == pytest.approx(table["cumulative_actual"].iloc[-1], rel=0.02)
+
+
+def test_every_engine_gives_the_same_diagnostics(as_engine):
+    rows = ROWS.assign(date=pd.to_datetime(ROWS["date"]).astype("datetime64[s]"))
+    found = tracking(nbd(), as_engine(rows), observation_end="2024-01-31")
+    assert found["cumulative_actual"].tolist() == [1, 1, 2, 3, 4]
+    split = split_holdout(as_engine(rows), calibration_end="2024-01-20", time_unit="week")
+    table = compare_forecasts(split, [NBD]).to_frame()
+    again = compare_forecasts(split_holdout(rows, calibration_end="2024-01-20", time_unit="week"), [NBD]).to_frame()
+    # three customers fit a common rate: the likelihood is flat in r, which is held
+    assert table.to_numpy() == pytest.approx(again.to_numpy(), rel=1e-5, nan_ok=True)
+    counts = frequency_fit(nbd(), split.calibration, most=2)
+    assert counts["observed"].tolist() == [1, 2, 0]
+
+
+def test_wrong_arguments_are_refused_with_the_remedy(cdnow):
+    frame = pd.DataFrame({"frequency": [1, 2], "recency": [2.0, 3.0], "T": [9.0, 9.0]})
+    for models in ([], BG_NBD, [GAMMA_GAMMA], ["BG_NBD"]):
+        with pytest.raises(InputError, match="models: not a list of purchase models"):
+            compare_models(frame, models, time_unit="week")
+    with pytest.raises(InputError, match="split: not a HoldoutSplit"):
+        compare_forecasts(frame, [NBD])
+    with pytest.raises(InputError, match="most: got 0"):
+        frequency_fit(nbd(), frame, most=0)
+    with pytest.raises(InputError, match="the summary is in days and the fit in weeks"):
+        frequency_fit(nbd(), summarize_customers(cdnow))
