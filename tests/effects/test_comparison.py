@@ -154,3 +154,11 @@ def test_one_customer_is_refused() -> None:
     frame = pd.DataFrame({"customer_id": [1, 1], "date": ["2023-05-05", "2024-05-05"], "amount": [1.0, 2.0]})
     with pytest.raises(InputError, match="1 unit in the two windows"):
         before_after(frame, outcome="amount", **YEARS)
+
+
+def test_a_constant_outcome_is_refused() -> None:
+    frame = pd.DataFrame(
+        {"customer_id": [1, 2, 1, 2], "date": ["2023-05-05"] * 2 + ["2024-05-05"] * 2, "days": 0.1 * 3}
+    )
+    with pytest.raises(InputError, match="column 'days': no unit differs from another"):
+        before_after(frame, outcome="days", measure="mean", **YEARS)

@@ -217,7 +217,10 @@ def test_the_result_turns_into_a_frame_and_a_dict_and_shows_itself() -> None:
     assert found.to_frame()["arm"].tolist() == ["mail", "phone"]
     assert found.to_dict()["arms"][1]["effect"] == found.arm("phone").effect.value
     assert "ExperimentEffect" in repr(found)
+    assert "mail: effect " in repr(found)
+    assert found.assumptions[1] in repr(found)
     assert "<table>" in found._repr_html_()
+    assert "<td>phone</td>" in found._repr_html_()
     with pytest.raises(InputError, match=r"arm: there are several \('mail', 'phone'\)"):
         _ = found.effect
 
@@ -268,3 +271,10 @@ def test_a_lazy_frame_with_missing_values_is_refused_with_their_count() -> None:
             outcome="y",
             control="a",
         )
+
+
+def test_labels_are_escaped_in_html() -> None:
+    frame = pd.DataFrame({"arm": ["<b>"] * 3 + ["a"] * 3, "y": [1.0, 2, 3, 4, 5, 7]})
+    html = experiment_effect(frame, outcome="y", control="a")._repr_html_()
+    assert "<b>:" not in html
+    assert "&lt;b&gt;" in html

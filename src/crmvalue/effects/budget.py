@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crmvalue._core.checks import require_number, require_option
-from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, BoolArray
 from crmvalue.effects.allocation import best_split, marginals, worth
 from crmvalue.effects.curves import ResponseCurve, from_free, to_free
 from crmvalue.effects.response import ResponseCurves
+from crmvalue.effects.showing import effect_html, effect_text
 from crmvalue.errors import InputError
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ class BudgetPlan:
     assumptions: tuple[str, ...]  # what must hold
     notes: tuple[str, ...]  # what a reader must know
 
-    __repr__ = result_text
-    _repr_html_ = result_html
+    __repr__ = effect_text
+    _repr_html_ = effect_html
 
     @property
     def best_marginal_roi(self) -> Array:

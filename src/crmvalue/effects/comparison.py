@@ -12,9 +12,9 @@ import numpy as np
 from crmvalue._core import frames
 from crmvalue._core.checks import require_day, require_option
 from crmvalue._core.frames import AnyFrame
-from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import Array, Day, Frame
 from crmvalue.effects.estimate import Estimate, estimate, missing_estimate, require_confidence
+from crmvalue.effects.showing import effect_html, effect_text
 from crmvalue.effects.units import Moments, add_up, group_moments, read_number, require_present
 from crmvalue.errors import InputError
 
@@ -25,6 +25,7 @@ Measure: TypeAlias = Literal["total", "daily", "mean"]
 MEASURES: tuple[Measure, ...] = ("total", "daily", "mean")
 COUNTED: dict[Measure, str] = {"total": "window after", "daily": "day after", "mean": "row after"}
 EVERYONE = "all"  # label of the row over all groups
+ROUNDING = 1e-12  # relative error that is rounding, not variation
 SAME_SEASON = 15  # days around a whole number of years that count as the same season
 CAUTION = (
     "Not causal: this compares two times, not the same time with and without the spending. Season, a trend that was "
@@ -64,8 +65,8 @@ class BeforeAfter:
     assumptions: tuple[str, ...]  # what would have to hold
     notes: tuple[str, ...]  # what a reader must know of these windows
 
-    __repr__ = result_text
-    _repr_html_ = result_html
+    __repr__ = effect_text
+    _repr_html_ = effect_html
 
     @property
     def effect(self) -> Estimate:
@@ -162,6 +163,11 @@ def before_after(
         found += [change_of(moments, row, label, measure, days, confidence) for row, label in enumerate(labels)]
     if found[0].n < 2:
         raise InputError(f"frame: {found[0].n} unit in the two windows. At least 2 are needed for an interval.")
+    if found[0].change.std_error <= ROUNDING * max(abs(found[0].before), abs(found[0].after)):
+        raise InputError(
+            f"frame, column {outcome!r}: no unit differs from another in how it changed. Nothing then tells how far "
+            "off the change may be: check the column."
+        )
     return BeforeAfter(
         outcome=outcome,
         measure=measure,

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crmvalue._core.distributions import f_tail
-from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, BoolArray, Frame
 from crmvalue.effects.estimate import Estimate, estimate, missing_estimate, require_confidence
 from crmvalue.effects.panel import Absent, Panel, read_panel, require_sides
+from crmvalue.effects.showing import effect_html, effect_text
 from crmvalue.errors import InputError
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ class DifferenceInDifferences:
     assumptions: tuple[str, ...]  # what must hold for the effect to be caused by the treatment
     notes: tuple[str, ...]  # what a reader must know
 
-    __repr__ = result_text
-    _repr_html_ = result_html
+    __repr__ = effect_text
+    _repr_html_ = effect_html
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a period: means of both groups and the effect with its interval."""

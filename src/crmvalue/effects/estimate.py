@@ -11,7 +11,7 @@ from typing import Protocol
 
 from crmvalue._core.checks import require_number
 from crmvalue._core.distributions import t_tail, t_tail_quantile
-from crmvalue._core.show import result_html, result_text
+from crmvalue.effects.showing import effect_html, effect_text
 from crmvalue.errors import InputError
 
 
@@ -29,8 +29,8 @@ class Estimate:
     units: float  # how many units the value holds for
     per: str  # what one unit is, such as "treated customer"
 
-    __repr__ = result_text
-    _repr_html_ = result_html
+    __repr__ = effect_text
+    _repr_html_ = effect_html
 
     @property
     def total(self) -> float:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crmvalue._core.checks import require_number, require_time_unit
-from crmvalue._core.show import result_html, result_text
 from crmvalue._core.special import beta_quantile
 from crmvalue._core.types import Array, Frame
 from crmvalue.data.transactions import Transactions
 from crmvalue.effects.customer_base import CustomerBase, measure_base
 from crmvalue.effects.estimate import require_confidence
+from crmvalue.effects.showing import effect_html, effect_text
 from crmvalue.errors import InputError
 from crmvalue.finance.rates import periodic_rate
 
@@ -53,8 +53,8 @@ class Levers:
     assumptions: tuple[str, ...]  # what must hold
     notes: tuple[str, ...]  # what a reader must know
 
-    __repr__ = result_text
-    _repr_html_ = result_html
+    __repr__ = effect_text
+    _repr_html_ = effect_html
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a lever."""

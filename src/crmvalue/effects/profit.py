@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from crmvalue._core.checks import require_number
 from crmvalue._core.distributions import t_tail, t_tail_quantile
-from crmvalue._core.show import result_html, result_text
 from crmvalue.effects.estimate import Estimate, HasEffect
+from crmvalue.effects.showing import effect_html, effect_text
 from crmvalue.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class IncrementalProfit:
     assumptions: tuple[str, ...]  # what must hold
     notes: tuple[str, ...]  # what a reader must know
 
-    __repr__ = result_text
-    _repr_html_ = result_html
+    __repr__ = effect_text
+    _repr_html_ = effect_html
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a figure: its name, value and interval."""

@@ -14,9 +14,9 @@ from crmvalue._core import frames
 from crmvalue._core.checks import require_option, require_rows
 from crmvalue._core.frames import AnyFrame
 from crmvalue._core.optimise import Derivatives, maximise
-from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import Array, Frame
 from crmvalue.effects.curves import SHAPES, Curve, Params, ResponseCurve, from_free, to_free
+from crmvalue.effects.showing import effect_html, effect_text
 from crmvalue.effects.units import read_number, require_present, require_rows_there
 from crmvalue.errors import ConvergenceError, InputError
 
@@ -43,8 +43,8 @@ class ResponseCurves:
     assumptions: tuple[str, ...]  # what must hold for the curves to tell what spending causes
     notes: tuple[str, ...]  # what a reader must know
 
-    __repr__ = result_text
-    _repr_html_ = result_html
+    __repr__ = effect_text
+    _repr_html_ = effect_html
 
     def curve(self, channel: str) -> ResponseCurve:
         """Return the curve of one channel."""

@@ -12,10 +12,10 @@ from crmvalue._core import frames
 from crmvalue._core.checks import require_number, require_rows
 from crmvalue._core.distributions import t_tail_quantile
 from crmvalue._core.frames import AnyFrame
-from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, BoolArray, Frame
 from crmvalue.effects.estimate import Estimate, estimate, require_confidence
 from crmvalue.effects.panel import comparable_start
+from crmvalue.effects.showing import effect_html, effect_text
 from crmvalue.effects.units import add_up, read_number, require_present, require_rows_there
 from crmvalue.errors import InputError
 
@@ -50,8 +50,8 @@ class InterruptedSeries:
     assumptions: tuple[str, ...]  # what must hold for the effect to be caused by the treatment
     notes: tuple[str, ...]  # what a reader must know
 
-    __repr__ = result_text
-    _repr_html_ = result_html
+    __repr__ = effect_text
+    _repr_html_ = effect_html
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a period."""

@@ -11,9 +11,9 @@ import numpy as np
 from crmvalue._core import frames
 from crmvalue._core.checks import require_number, require_rows
 from crmvalue._core.frames import AnyFrame
-from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import Array, BoolArray, Frame, IntArray
 from crmvalue.effects.estimate import Estimate, estimate, require_confidence
+from crmvalue.effects.showing import effect_html, effect_text
 from crmvalue.effects.units import read_number, require_rows_there
 from crmvalue.errors import InputError
 
@@ -52,8 +52,8 @@ class UpliftDepth:
     assumptions: tuple[str, ...]  # what must hold
     notes: tuple[str, ...]  # what a reader must know
 
-    __repr__ = result_text
-    _repr_html_ = result_html
+    __repr__ = effect_text
+    _repr_html_ = effect_html
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a depth."""
