@@ -4,6 +4,7 @@ Equal customers are always equal, limits never move on their own, and every tabl
 in `crmvalue.segments`, one file a question.
 """
 
+from crmvalue.segments.clusters import CustomerClusters, cluster_customers
 from crmvalue.segments.migration import SegmentMigration, segment_migration
 from crmvalue.segments.profiles import SalesProfile, SegmentProfile, cross_table, sales_profile, segment_profile
 from crmvalue.segments.rules import (
@@ -15,6 +16,7 @@ from crmvalue.segments.rules import (
     segment_customers,
 )
 from crmvalue.segments.scoring import RfmScores, rescore_rfm, score_rfm
+from crmvalue.segments.stages import STAGES, LifecycleStages, lifecycle_stage
 from crmvalue.segments.thresholds import NestedThresholds, RfmThresholds
 from crmvalue.segments.tiers import Concentration, ValueTiers, concentration, value_tiers
 
@@ -41,4 +43,9 @@ __all__ = [
     "Concentration",
     "segment_migration",
     "SegmentMigration",
+    "lifecycle_stage",
+    "LifecycleStages",
+    "STAGES",
+    "cluster_customers",
+    "CustomerClusters",
 ]

@@ -1,0 +1,227 @@
+"""Where in her life is a customer: new, active, at risk, lapsed or reactivated, by her own rhythm.
+
+A customer who buys every week is late after three; one who buys every year is not. So silence is measured in her usual
+gaps between purchases, and not in days.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+
+from crmvalue._core.checks import require_number
+from crmvalue._core.frames import (
+    customer_codes,
+    day_number,
+    distinct_rows,
+    like,
+    open_frame,
+    series_to_array,
+    series_to_days,
+    to_native,
+)
+from crmvalue._core.show import result_html, result_text
+from crmvalue._core.types import AnyArray, Array, BoolArray, Day, Frame, IntArray
+from crmvalue.data.cohorts import day_as_number, distinct, last_observed_day, require_purchases
+from crmvalue.data.transactions import Transactions, as_transactions
+from crmvalue.errors import InputError
+
+STAGES = ("new", "active", "reactivated", "at risk", "lapsed")
+FACTS = ("purchases", "span", "last_gap", "days_since_last")  # of each customer, whole numbers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LifecycleStages:
+    """Each customer with her stage, and how many are in each; both in the engine of the transactions.
+
+    Columns of `frame`, one row a customer: customer_id; purchases (purchase days); days_since_last (days); usual_gap
+    (days between her purchases, drawn to the typical gap the fewer she has made); overdue (days_since_last as a
+    multiple of usual_gap); stage (text). Columns of `table`, one row a stage: stage; customers; customer_share.
+    """
+
+    frame: Frame
+    table: Frame
+    typical_gap: float  # median over repeat customers of their mean days between purchases
+    at_risk_after: float  # usual gaps of silence after which a customer is at risk
+    lapsed_after: float  # usual gaps of silence after which she has lapsed
+    observation_end: np.datetime64  # last day that counts
+    n_customers: int
+
+    __repr__ = result_text
+    _repr_html_ = result_html
+
+
+def lifecycle_stage(
+    transactions: Transactions | Frame,
+    *,
+    at_risk_after: float = 2.3,
+    lapsed_after: float = 4.6,
+    typical_gap: float | None = None,
+    observation_end: Day | None = None,
+) -> LifecycleStages:
+    r"""Name the stage of each customer: new, active, reactivated, at risk or lapsed, from her own rhythm.
+
+    Parameters
+    ----------
+    transactions : Transactions or frame
+        What `prepare_transactions` returned, or a frame with the columns customer_id, date and amount.
+    at_risk_after, lapsed_after : float
+        Silence, as a multiple of the customer's usual gap, after which she is at risk, and after which she has lapsed.
+    typical_gap : float, optional
+        Days between purchases of a customer of whom nothing is known yet. If not given, the median over the customers
+        with repeat purchases of their mean gap. Keep the number to compare months: it then never moves on its own.
+    observation_end : day, optional
+        Last day that counts; the last one in the data if not given.
+
+    Returns
+    -------
+    LifecycleStages
+        The stage of each customer, and the number of customers in each stage.
+
+    Raises
+    ------
+    InputError
+        If `lapsed_after` is not above `at_risk_after`, nobody has bought by `observation_end`, or nobody has bought
+        twice and no `typical_gap` is given.
+
+    Notes
+    -----
+    With k gaps that add up to S days, the usual gap is :math:`(S + g) / (k + 1)`, g the typical gap: her own mean gap,
+    with one typical gap put to it. A customer who is silent for longer than `lapsed_after` usual gaps has lapsed; for
+    longer than `at_risk_after`, she is at risk. Of the others, those with one purchase day are new; those whose last
+    gap would have made them lapsed, by their gaps before it, are reactivated; the rest is active. If gaps are
+    exponential, a customer who still buys is silent for more than 2.3 mean gaps one time in 10, and for more than 4.6
+    one time in 100.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = pd.DataFrame({"customer_id": ["a", "a", "a", "b", "b", "c"], "amount": 9.0,
+    ...                      "date": ["2024-01-01", "2024-01-11", "2024-01-21", "2024-01-01", "2024-01-11",
+    ...                               "2024-02-28"]})
+    >>> stages = lifecycle_stage(rows, observation_end="2024-03-01")
+    >>> stages.frame
+      customer_id  purchases  days_since_last  usual_gap  overdue   stage
+    0           a          3               40       10.0      4.0  at risk
+    1           b          2               50       10.0      5.0   lapsed
+    2           c          1                2       10.0      0.2      new
+    """
+    at_risk = require_number("at_risk_after", at_risk_after, above=0)
+    lapsed = require_number("lapsed_after", lapsed_after, above=at_risk)
+    gap = None if typical_gap is None else require_number("typical_gap", typical_gap, above=0)
+    checked = as_transactions(transactions)
+    end = last_observed_day(checked, observation_end)
+    rows = open_frame(checked.frame).select("customer_id", "date", "amount")
+    if isinstance(rows, nw.DataFrame):
+        ids, facts = facts_of_frame(rows, end)
+        require_purchases(len(ids), end)
+        gap = median_gap(facts, np.ones(len(ids), dtype=np.int64)) if gap is None else gap
+        found = stage_columns(facts, gap, at_risk, lapsed)
+        counts = np.array([(found["stage"] == stage).sum() for stage in STAGES])
+        kept = {name: facts[name] for name in ("purchases", "days_since_last")}
+        frame = like({"customer_id": ids, **kept, **found}, rows)
+    else:
+        lazy = facts_in_engine(rows, end)
+        facts, n_of = distinct_rows(lazy, FACTS)
+        facts = {name: values.astype(np.int64) for name, values in facts.items()}
+        require_purchases(len(n_of), end)
+        gap = median_gap(facts, n_of) if gap is None else gap
+        found = stage_columns(facts, gap, at_risk, lapsed)
+        counts = np.array([n_of[found["stage"] == stage].sum() for stage in STAGES])
+        keys = {f"_crm_{name}": values for name, values in facts.items()}
+        answers = nw.from_native(like({**keys, **found}, rows))
+        joined = lazy.join(answers, left_on=list(FACTS), right_on=list(keys), how="left")
+        frame = to_native(joined.select("customer_id", "purchases", "days_since_last", *found))
+    table = {
+        "stage": np.array(STAGES, dtype=object),
+        "customers": counts.astype(np.int64),
+        "customer_share": counts / counts.sum(),
+    }
+    return LifecycleStages(
+        frame=frame,
+        table=like(table, rows),
+        typical_gap=gap,
+        at_risk_after=at_risk,
+        lapsed_after=lapsed,
+        observation_end=end,
+        n_customers=int(counts.sum()),
+    )
+
+
+def stage_columns(facts: dict[str, IntArray], gap: float, at_risk: float, lapsed: float) -> dict[str, AnyArray]:
+    """Usual gap, overdue and stage of customers, from whole numbers."""
+    n_gaps = facts["purchases"] - 1
+    usual = usual_gap(facts["span"], n_gaps, gap)
+    overdue = facts["days_since_last"] / usual
+    before = usual_gap(facts["span"] - facts["last_gap"], np.maximum(n_gaps - 1, 0), gap)
+    came_back: BoolArray = (n_gaps > 0) & (facts["last_gap"] > lapsed * before)
+    stage = np.select(
+        [overdue > lapsed, overdue > at_risk, n_gaps == 0, came_back],
+        [STAGES.index("lapsed"), STAGES.index("at risk"), STAGES.index("new"), STAGES.index("reactivated")],
+        default=STAGES.index("active"),
+    )
+    return {"usual_gap": usual, "overdue": overdue, "stage": np.array(STAGES, dtype=object)[stage]}
+
+
+def usual_gap(span: IntArray, n_gaps: IntArray, gap: float) -> Array:
+    """Mean days between purchases, with one typical gap put to a customer's own."""
+    usual: Array = (span + gap) / (n_gaps + 1)
+    return usual
+
+
+def median_gap(facts: dict[str, IntArray], counts: IntArray) -> float:
+    """Median, over the customers with repeat purchases, of their mean gap; `counts` are customers a row."""
+    repeat = facts["purchases"] > 1
+    if not repeat.any():
+        raise InputError("typical_gap: nobody has bought twice, so there is no rhythm to learn. Pass a number of days.")
+    mean = facts["span"][repeat] / (facts["purchases"][repeat] - 1)
+    order = np.argsort(mean, kind="stable")
+    up_to = np.cumsum(counts[repeat][order])
+    middle = np.searchsorted(up_to, [(up_to[-1] - 1) // 2, up_to[-1] // 2], side="right")
+    return math.fsum(mean[order][middle]) / 2
+
+
+def facts_of_frame(rows: nw.DataFrame[Any], end: np.datetime64) -> tuple[Any, dict[str, IntArray]]:
+    """Ids of the customers who have bought by `end`, and their facts, from a frame in memory."""
+    code, decode = customer_codes(rows.get_column("customer_id"))
+    day, last_day = series_to_days(rows.get_column("date")), day_as_number(end)
+    counts = (day <= last_day) & (series_to_array(rows.get_column("amount")) >= 0)
+    code, day = code[counts], day[counts]
+    lowest = int(day.min(initial=last_day))
+    bits = int(last_day - lowest).bit_length()
+    key = distinct(code.astype(np.int64) << bits | day - lowest)
+    customer, days = key >> bits, key & ((1 << bits) - 1)
+    first = np.flatnonzero(np.diff(customer, prepend=-1))
+    purchases = np.diff(first, append=len(key))
+    last = first + purchases - 1
+    return decode(customer[first]), {
+        "purchases": purchases,
+        "span": days[last] - days[first],
+        "last_gap": days[last] - days[np.maximum(last - 1, first)],
+        "days_since_last": last_day - lowest - days[last],
+    }
+
+
+def facts_in_engine(rows: nw.LazyFrame[Any], end: np.datetime64) -> nw.LazyFrame[Any]:
+    """Describe the facts of the customers to a lazy engine."""
+    day, last = nw.col("_crm_day"), nw.col("_crm_last")
+    days = rows.filter(nw.col("amount") >= 0).select("customer_id", _crm_day=day_number("date"))
+    days = days.filter(day <= day_as_number(end)).unique()
+    days = days.with_columns(_crm_last=day.max().over("customer_id"))
+    earlier = nw.when(day < last).then(day)  # its maximum is the day before the last one, missing after one purchase
+    people = (
+        days.with_columns(_crm_earlier=earlier)
+        .group_by("customer_id")
+        .agg(purchases=nw.len().cast(nw.Int64), first=day.min(), last=day.max(), earlier=nw.col("_crm_earlier").max())
+    )
+    gap = (nw.col("last") - nw.col("earlier")).fill_null(0)
+    facts = people.with_columns(
+        span=(nw.col("last") - nw.col("first")).cast(nw.Int64),
+        last_gap=gap.cast(nw.Int64),
+        days_since_last=(day_as_number(end) - nw.col("last")).cast(nw.Int64),
+    )
+    return facts.select("customer_id", *FACTS)
