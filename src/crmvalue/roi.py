@@ -1,6 +1,7 @@
 """Was it worth it: what came back of the money spent on customers, with and without the price of time.
 
-The machinery is in `crmvalue.returns` (benefits, views, groups, years) and `crmvalue.finance` (cash-flow arithmetic).
+The machinery is in `crmvalue.returns` (benefits, views, groups, years), `crmvalue.finance` (cash-flow arithmetic) and
+`crmvalue.risk` (what if, break-even, simulation).
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ from crmvalue.returns.guards import refuse_capital_charge
 from crmvalue.returns.notes import notes_on_figures, notes_on_overlap
 from crmvalue.returns.overlap import MECHANISMS
 from crmvalue.returns.reading import cost_risk, first_day_number, to_day
+from crmvalue.risk.break_even import BreakEven, break_even
+from crmvalue.risk.distributions import Distribution, beta, empirical, lognormal, normal, pert, triangular, uniform
+from crmvalue.risk.simulation import SimulatedRoi, simulate_roi
+from crmvalue.risk.what_if import ScenarioTable, Sensitivity, TwoWayTable, scenario_table, sensitivity, two_way_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +50,24 @@ __all__ = [
     "BenefitAudit",
     "return_on_investment",
     "ReturnOnInvestment",
+    "sensitivity",
+    "Sensitivity",
+    "scenario_table",
+    "ScenarioTable",
+    "two_way_table",
+    "TwoWayTable",
+    "break_even",
+    "BreakEven",
+    "simulate_roi",
+    "SimulatedRoi",
+    "Distribution",
+    "triangular",
+    "pert",
+    "normal",
+    "lognormal",
+    "uniform",
+    "beta",
+    "empirical",
 ]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
-from scipy.special import betainc, digamma, expit, exprel, gammaln, hyp2f1, ndtri, polygamma
+from scipy.special import betainc, digamma, expit, exprel, gammaln, hyp2f1, ndtr, ndtri, polygamma
 from scipy.special import betaincinv as beta_quantile
 
 from crmvalue._core.types import Array, BoolArray
@@ -24,6 +24,7 @@ __all__ = [
     "log_beta",
     "log_rising",
     "log_rising_ratio",
+    "ndtr",
     "normal_quantile",
     "of_count",
     "purchases_until_dropout",
