@@ -12,7 +12,7 @@ from scipy.stats import chi2
 from crmvalue.errors import ConvergenceError, InputError
 from crmvalue.models.bdw import BDW
 from crmvalue.models.discrete_weibull import DISCRETE_WEIBULL
-from crmvalue.models.fit_retention import fit_retention
+from crmvalue.models.fit_retention import RetentionFit, fit_retention
 from crmvalue.models.geometric import GEOMETRIC
 from crmvalue.models.sbg import SBG
 from crmvalue.models.storage import fit_from_json, fit_to_json
@@ -143,6 +143,15 @@ def test_a_saved_fit_reads_back(model):
     back = fit_from_json(fit_to_json(fit))
     assert fit_to_json(back) == fit_to_json(fit)
     assert (back.params, back.n_churned, back.time_unit) == (fit.params, 509, "year")
+
+
+def test_a_saved_fit_with_a_parameter_at_its_bound_reads_back():
+    covariance = np.array([[0.1, np.nan], [np.nan, np.nan]])
+    fit = RetentionFit(
+        model=SBG, params=SBG.Params(1.0, 2.0), log_covariance=covariance, log_likelihood=-9.0, gradient_norm=0.0,
+        n_customers=9, n_churned=4, time_unit="year", health=("beta ran to its bound",),
+    )  # fmt: skip
+    assert fit_from_json(fit_to_json(fit)).log_covariance == pytest.approx(covariance, nan_ok=True)
 
 
 def test_a_fit_shows_itself_in_one_line():

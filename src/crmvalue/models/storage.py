@@ -12,7 +12,7 @@ from crmvalue.errors import InputError
 from crmvalue.models import MODELS
 from crmvalue.models.fit import Fit, Model, PurchaseFit, SpendFit, names_of
 from crmvalue.models.fit_retention import RetentionFit
-from crmvalue.models.model import PurchaseModel, RetentionModel, SpendModel
+from crmvalue.models.model import RetentionModel, SpendModel
 
 FORMAT = "crmvalue fit"
 VERSION = 1
@@ -128,7 +128,7 @@ def read_fit(content: dict[str, Any], model: Model) -> Fit:
         covariance = np.array(content.get("log_covariance"), dtype=float)
     except (TypeError, ValueError):
         covariance = np.empty(0)
-    held = isinstance(model, PurchaseModel) & np.isnan(covariance)  # no error is known of a parameter at its bound
+    held = (not isinstance(model, SpendModel)) & np.isnan(covariance)  # no error is known of a parameter at its bound
     if covariance.shape != (k, k) or not (np.isfinite(covariance) | held).all():
         raise InputError(f"log_covariance: not {k} rows of {k} numbers. {REMEDY}")
     covariance.flags.writeable = False
