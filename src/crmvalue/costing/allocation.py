@@ -11,7 +11,7 @@ import numpy as np
 from crmvalue._core import frames
 from crmvalue._core.checks import require_option
 from crmvalue._core.types import AnyArray, Array, Frame
-from crmvalue.costing.apportion import round_to_sum, split, to_cents
+from crmvalue.costing.apportion import round_to_sum, split_by, to_cents, weights_of
 from crmvalue.costing.drivers import Drivers, read_drivers, read_services
 from crmvalue.costing.grouping import group_rows, match
 from crmvalue.costing.ledger import Ledger, as_ledger, ledger_columns, read_lines, without_blanks
@@ -150,10 +150,16 @@ def allocate_costs(
     found = read_drivers(drivers, object_id, columns, lines[object_id][named] if has_objects else None)
     own = to_cents(amounts)
     handed, closing = hand_on(own, found, columns, names, method, services, order)
-    parts = np.zeros((len(names), len(found.objects)))
-    for row, column in enumerate(columns):
-        if column is not None and found.totals[column] > 0:
-            parts[row] = split(handed[row], found.shares(column))
+    parts = np.empty((len(names), len(found.objects)))
+    weights, of = None, ""
+    for row in sorted(range(len(names)), key=lambda place: columns[place] or ""):  # pools of one driver share shares
+        column = columns[row]
+        if column is None or not found.totals[column] > 0:
+            parts[row] = 0.0
+            continue
+        if weights is None or of != column:
+            weights, of = weights_of(found.quantities[column], found.totals[column]), column
+        split_by(handed[row], weights, parts[row])
     parts.flags.writeable = False
     of_object = (
         exact_sums(lines["amount"][named], match(lines[object_id][named], found.objects), len(found.objects))

@@ -7,10 +7,61 @@ Balinski & Young (2001) "Fair Representation", 2nd edition, chapter 2 (Hamilton'
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from crmvalue._core.types import Array
+from crmvalue._core.types import Array, IntArray
 from crmvalue.finance.exact_sums import CENTS, TOLERANCE
+
+MOST_VALUES = 50_000  # largest quantity up to which counts such as orders are split value by value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Weights:
+    """Shares to split by: of each part, or of each value that parts have if these are small counts."""
+
+    share: Array  # of each part, sum 1; or of one part with each value
+    code: IntArray | None  # place in `share` of each part, None if it has one for each
+    counts: Array | None  # parts that have each value
+
+
+def weights_of(quantity: Array, total: float) -> Weights:
+    """Return the shares of quantities of at least 0, whose sum is `total` and above 0."""
+    if quantity.max() <= MOST_VALUES and len(quantity) > MOST_VALUES and (np.floor(quantity) == quantity).all():
+        code = quantity.astype(np.int64)
+        counts = np.bincount(code).astype(float)
+        return Weights(share=np.arange(len(counts)) / total, code=code, counts=counts)
+    return Weights(share=quantity / total, code=None, counts=None)
+
+
+def split_by(cents: float, weights: Weights, out: Array) -> None:
+    """Write into `out` what `split` would return, faster where many parts have the same few values."""
+    if weights.code is None or weights.counts is None:
+        split(cents, weights.share, out)
+        return
+    exact, counts = weights.share * abs(cents), weights.counts
+    parts = np.floor(exact)
+    remainder = np.where(counts > 0, exact - parts, -1.0)
+    missing = abs(cents) - float(parts @ counts)
+    equal = None
+    if 0 < missing < len(out):
+        order = np.argsort(-remainder, kind="stable")
+        least = remainder[order[np.searchsorted(np.cumsum(counts[order]), missing)]]
+        above = remainder > least
+        parts += above
+        missing -= float(counts[above].sum())
+        equal = remainder == least
+    np.take(parts, weights.code, out=out, mode="clip")
+    if equal is not None:
+        one = np.flatnonzero(equal)
+        ties = weights.code == one[0] if len(one) == 1 else equal[weights.code]
+        last = np.flatnonzero(ties)[int(missing) - 1]
+        np.add(out[: last + 1], ties[: last + 1], out=out[: last + 1])
+    elif missing > 0:
+        top_up(out, exact[weights.code] - np.floor(exact)[weights.code], int(missing))
+    if cents < 0:
+        np.negative(out, out=out)
 
 
 def to_cents(amount: Array) -> Array:
@@ -20,19 +71,19 @@ def to_cents(amount: Array) -> Array:
     return np.where(is_whole, nearest, np.trunc(amount * CENTS))
 
 
-def split(cents: float, share: Array) -> Array:
+def split(cents: float, share: Array, out: Array | None = None) -> Array:
     """Split whole cents in proportion to `share` (at least 0, sum 1); the parts are whole and add up, shape (n,).
 
     Each part is rounded down; the cents that are then missing go, one each, to the parts with the largest remainders,
     and among equal ones to the first. A negative amount is split like its opposite.
     """
-    exact = share * abs(cents)
-    parts = np.floor(exact)
-    np.subtract(exact, parts, out=exact)
+    remainder = share * abs(cents)
+    parts = np.floor(remainder, out=out)
+    np.subtract(remainder, parts, out=remainder)
     missing = int(abs(cents) - parts.sum())
     if missing > 0:
-        top_up(parts, exact, missing)
-    return np.copysign(parts, cents, out=parts) if cents < 0 else parts
+        top_up(parts, remainder, missing)
+    return np.negative(parts, out=parts) if cents < 0 else parts
 
 
 def top_up(parts: Array, remainder: Array, missing: int) -> None:
@@ -45,9 +96,10 @@ def top_up(parts: Array, remainder: Array, missing: int) -> None:
             return
     least = np.partition(remainder, n - missing)[n - missing]
     above = remainder > least
-    parts += above
-    ties = np.flatnonzero(remainder == least)[: missing - int(above.sum())]
-    parts[ties] += 1
+    np.add(parts, above, out=parts)
+    equal = remainder == least
+    last = np.flatnonzero(equal)[missing - 1 - int(np.count_nonzero(above))]
+    np.add(parts[: last + 1], equal[: last + 1], out=parts[: last + 1])
 
 
 def round_to_sum(amounts: Array, total: float) -> Array:

@@ -28,10 +28,6 @@ class Drivers:
     without_drivers: int  # cost objects that only the ledger names; their drivers are 0
     model: AnyFrame  # the frame of the drivers, for its engine
 
-    def shares(self, column: str) -> Array:
-        """Share of each object in a driver whose total is above 0."""
-        return self.quantities[column] / self.totals[column]
-
 
 def read_drivers(drivers: Frame, object_id: str, columns: Sequence[str | None], named: AnyArray | None) -> Drivers:
     """Return the checked drivers of all cost objects, those that only the ledger names at the end of the order."""

@@ -156,10 +156,10 @@ def customer_profit(
     said = (how, *said, f"{number_text(unassigned)} of the ledger is on no row and not spread.")
     if fresh:
         said += (f"{fresh:,} rows have a cost or a driver, but no purchase.",)
-    totals = {
-        name: exact_sum(table[name])
-        for name in ("revenue", "refunds", "contribution", "direct_cost", "allocated_cost", "profit")
-    }
+    totals = {name: exact_sum(table[name]) for name in ("revenue", "refunds", "direct_cost", "allocated_cost")}
+    net_total = exact_sum(np.array([totals["revenue"], totals["refunds"]]))
+    totals["contribution"] = exact_sum(kept) if margin is None else margin * net_total
+    totals["profit"] = totals["contribution"] - totals["direct_cost"] - totals["allocated_cost"]
     return CustomerProfit(
         frame=frames.like({by: names, **table}, frames.open_frame(checked.frame)),
         by=by,

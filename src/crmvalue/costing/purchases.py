@@ -13,12 +13,12 @@ from crmvalue._core import frames
 from crmvalue._core.checks import require_rows, rows_message
 from crmvalue._core.frames import AnyFrame
 from crmvalue._core.periods import period_number
-from crmvalue._core.types import AnyArray, Array, Frame
+from crmvalue._core.types import AnyArray, Array, Frame, IntArray
 from crmvalue.costing.grouping import ranked
 from crmvalue.costing.ledger import without_blanks
 from crmvalue.data.transactions import Transactions, as_transactions, prepare_transactions
 from crmvalue.errors import InputError
-from crmvalue.finance.exact_sums import CENTS, exact_sums
+from crmvalue.finance.exact_sums import CENTS, exact_sums, whole_cents
 
 FILL = "Fill or drop these rows."
 
@@ -63,14 +63,15 @@ def eager_takings(rows: nw.DataFrame[Any], by: str, contribution: str | None, ha
         code, names = ranked(without_blanks(frames.series_to_array(rows.get_column(by))))
     n = int(code.max()) + 1
     amount = frames.series_to_array(rows.get_column("amount"))
-    came = exact_sums(np.maximum(amount, 0.0) if has_refunds else amount, code, n)
-    back = exact_sums(np.minimum(amount, 0.0), code, n) if has_refunds else np.zeros(n)
+    came, back = both_ways(amount, code, n, has_refunds)
     kept = None
     if contribution is not None:
         values = frames.series_to_array(rows.get_column(contribution))
         require_rows(np.isfinite(values), contribution, "missing or infinite contribution", FILL)
         kept = exact_sums(values, code, n)
-    present = np.flatnonzero(np.bincount(code, minlength=n))  # whole-number ids are their own codes: some are nobody's
+    there = np.zeros(n, dtype=bool)  # whole-number ids are their own codes: some are nobody's
+    there[code] = True
+    present = np.flatnonzero(there)
     if names is None:
         names = np.asarray(decode(present))
         names = names.astype(object) if names.dtype.kind == "U" else names
@@ -80,6 +81,20 @@ def eager_takings(rows: nw.DataFrame[Any], by: str, contribution: str | None, ha
         refunds=back[present],
         contribution=None if kept is None else kept[present],
     )
+
+
+def both_ways(amount: Array, code: IntArray, n: int, has_refunds: bool) -> tuple[Array, Array]:
+    """Return the sums of the amounts of at least 0, and of those below 0, to the cent."""
+    cents = whole_cents(amount)
+    if cents is None:
+        back = exact_sums(np.minimum(amount, 0.0), code, n) if has_refunds else np.zeros(n)
+        return exact_sums(np.maximum(amount, 0.0), code, n), back
+    net = np.bincount(code, weights=cents, minlength=n).astype(float, copy=False)
+    if not has_refunds:
+        return net / CENTS, np.zeros(n)
+    returned = np.flatnonzero(cents < 0)
+    back = np.bincount(code[returned], weights=cents[returned], minlength=n).astype(float, copy=False)
+    return (net - back) / CENTS, back / CENTS
 
 
 def lazy_takings(rows: AnyFrame, by: str, contribution: str | None) -> Takings:
