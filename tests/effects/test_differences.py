@@ -89,6 +89,13 @@ def test_a_drift_before_the_start_is_found_and_told() -> None:
     assert any("already moved apart" in note for note in found.notes)
 
 
+def test_a_slow_drift_is_told_though_no_single_period_shows_it() -> None:
+    data = shops(n=60, periods=12, seed=4, effect=0.0).assign(sales=lambda d: d.sales + 0.1 * d.mailed * d.period)
+    found = difference_in_differences(data, **{**OPTIONS, "start": 10})
+    assert found.pre_slope.p_value < 0.05 < found.pre_trend_p
+    assert any("already moved apart" in note for note in found.notes)
+
+
 def test_adding_a_trend_that_both_groups_share_changes_nothing() -> None:
     data = shops()
     moved = data.assign(sales=data.sales + 7.0 * data.period**2).sample(frac=1, random_state=1)

@@ -165,3 +165,10 @@ def test_what_is_no_curve_of_falling_returns_does_not_converge(result: list[floa
 def test_parameters_that_make_no_curve_are_refused(shape: Any, params: tuple[float, ...]) -> None:
     with pytest.raises(InputError, match="params: got|shape: got"):
         ResponseCurve(channel="x", shape=shape, params=params)
+
+
+def test_every_channel_that_cannot_be_fitted_is_named() -> None:
+    falling = pd.DataFrame({"spend": np.arange(1.0, 9.0), "result": np.arange(8.0, 0.0, -1.0)})
+    data = pd.concat([past("power", 20), falling.assign(channel="tv"), falling.assign(channel="web")])
+    with pytest.raises(ConvergenceError, match="channel 'tv': no curve fits.*channel 'web'.*leave these channels out"):
+        fit_response_curves(data)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FLAT = 1e-24  # variance over squared mean that is rounding, not variation
+DRIFT_LEVEL = 0.05  # of either test before the start
 FEW_UNITS = 10  # in a group; with fewer, clustered errors are known to be too small
 ASSUMPTIONS = (
     "Without the treatment both groups would have changed by the same amount (parallel trends).",
@@ -180,7 +181,7 @@ def difference_in_differences(
         n_treated=int(panel.treated.sum()),
         n_control=int((~panel.treated).sum()),
         assumptions=ASSUMPTIONS,
-        notes=notes_on(panel, f_p),
+        notes=notes_on(panel, f_p, slope),
     )
 
 
@@ -255,16 +256,17 @@ def pre_slope(panel: Panel, confidence: float) -> Estimate:
     )
 
 
-def notes_on(panel: Panel, pre_trend_p: float) -> tuple[str, ...]:
+def notes_on(panel: Panel, pre_trend_p: float, slope: Estimate) -> tuple[str, ...]:
     """Say what the test before the start found, and whether there are few units."""
     notes = []
     if panel.before.sum() < 2:
         notes.append("There is one period before the start: whether trends were parallel cannot be tested.")
     elif math.isnan(pre_trend_p):
         notes.append("There are too few units for a joint test of the periods before; look at pre_slope.")
-    elif pre_trend_p < 0.05:
+    lowest = min([p for p in (pre_trend_p, slope.p_value) if math.isfinite(p)], default=math.nan)
+    if lowest < DRIFT_LEVEL:
         notes.append(
-            f"The groups already moved apart before the start (p = {pre_trend_p:.2g}): the effect may be that trend."
+            f"The groups already moved apart before the start (p = {lowest:.2g}): the effect may be that trend."
         )
     fewest = min(int(panel.treated.sum()), int((~panel.treated).sum()))
     if fewest < FEW_UNITS:

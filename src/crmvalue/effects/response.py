@@ -28,6 +28,7 @@ STARTS: dict[str, tuple[float, ...]] = {
     "k": (0.1, 0.3, 1.0, 3.0, 10.0),  # times the mean spend
     "s": (0.5, 1.0, 2.0, 4.0),
 }
+NO_CURVE = "channel {!r}: no {}curve fits. The result does not rise with the spend, or shows no sign of rising less."
 ASSUMPTIONS = (
     "Spend was not raised where sales would have risen anyway: a curve fitted to history is not an experiment.",
     "The result counted for a channel is brought by that channel, in the same period.",
@@ -130,11 +131,17 @@ def fit_response_curves(
     if isinstance(shape, Mapping):
         for name in channels:
             require_option(f"shape of {name!r}", shape.get(name), SHAPES)
-    fitted = []
+    fitted, failed = [], []
     for name in channels:
         rows = np.array([each == name for each in names])
         wanted = shape[name] if isinstance(shape, Mapping) else shape
-        fitted.append(fit_channel(name, spent[rows], got[rows], wanted, baseline=baseline))
+        try:
+            fitted.append(fit_channel(name, spent[rows], got[rows], wanted, baseline=baseline))
+        except ConvergenceError as error:
+            failed.append(str(error))
+    if failed:
+        remedy = "Pass periods with a wider range of spend, another shape, or leave these channels out."
+        raise ConvergenceError(" ".join([*failed, remedy]))
     return ResponseCurves(curves=tuple(fitted), assumptions=ASSUMPTIONS, notes=notes_on(fitted))
 
 
@@ -162,14 +169,16 @@ def fit_channel(
             f"channel {name!r}: {len(spent)} periods with {len(np.unique(spent))} different spends. A curve with {p} "
             f"parameters needs at least {p + 2} periods and {p + 1} different spends: pass more periods."
         )
-    found, why = [], ""
+    found = []
     for each in enough:
         try:
             found.append(fit_shape(name, spent, got, each, baseline=baseline))
         except ConvergenceError as error:
-            why = str(error)
+            if shape != "best":
+                raise
+            why = error
     if not found:
-        raise ConvergenceError(why)
+        raise ConvergenceError(NO_CURVE.format(name, "")) from why
     return min(found, key=lambda curve: corrected_aic(curve, baseline=baseline))
 
 
@@ -192,7 +201,7 @@ def fit_shape(name: str, spent: Array, got: Array, shape: Curve, *, baseline: bo
     """Fit one shape by least squares, in units of the mean spend and of the spread of the result."""
     unit, spread = float(spent.mean()), float(got.std())
     if not spread > 0:
-        raise ConvergenceError(f"channel {name!r}: the result is the same in every period. There is no curve to fit.")
+        raise ConvergenceError(f"channel {name!r}: the result is the same in every period.")
     x, y = spent / unit, got / spread
     record = SHAPES[shape]
     p = len(record.names)
@@ -211,10 +220,7 @@ def fit_shape(name: str, spent: Array, got: Array, shape: Curve, *, baseline: bo
             return Derivatives(value=np.asarray(-0.5 * away @ away), gradient=slopes @ away, hessian=-slopes @ slopes.T)
 
     def describe(point: Array) -> str:
-        return (
-            f"channel {name!r}: no {shape} curve fits. The result does not rise with the spend, or it shows no sign of "
-            "rising less. Pass periods with a wider range of spend, or another shape."
-        )
+        return NO_CURVE.format(name, f"{shape} ")
 
     point = maximise(evaluate, start_of(shape, x, y, baseline=baseline, name=name), describe=describe).point
     away, slopes = residual_and_slopes(point)
@@ -253,7 +259,7 @@ def start_of(shape: Curve, x: Array, y: Array, *, baseline: bool, name: str) -> 
         if found[0] > 0 and rss < least:
             best, least = np.append(to_free(shape, (float(found[0]), *rest)), found[1:]), rss
     if best is None:
-        raise ConvergenceError(f"channel {name!r}: the result does not rise with the spend. There is no curve to fit.")
+        raise ConvergenceError(f"channel {name!r}: the result does not rise with the spend.")
     return best
 
 
