@@ -105,11 +105,17 @@ def group_figures(
 ) -> tuple[dict[str, AnyArray], list[dict[str, float]]]:
     """Return the names of each group that has benefits or costs, in order, and its figures."""
     n = len(came.days)
-    columns = [np.concatenate([came.keys[name].astype(object), went.keys[name].astype(object)]) for name in by]
+    columns = [joined(came.keys[name], went.keys[name]) for name in by]
     names, group = grouped(columns)
     sides = (parts_of(came, group[:n], len(names)), parts_of(went, group[n:], len(names)))
     found = [return_figures(*pair, rate, origin) for pair in zip(*sides, strict=True)]
     return {name: as_column([row[place] for row in names]) for place, name in enumerate(by)}, found
+
+
+def joined(one: AnyArray, other: AnyArray) -> AnyArray:
+    """Return the names of both sides after each other, in a type that holds both as they are."""
+    alike = one.dtype == other.dtype
+    return np.concatenate([one, other] if alike else [one.astype(object), other.astype(object)])
 
 
 def parts_of(money: DatedAmounts, group: IntArray, n_groups: int) -> list[DatedAmounts]:
@@ -123,7 +129,8 @@ def grouped(columns: Sequence[AnyArray]) -> tuple[list[tuple[object, ...]], IntA
     """Return the distinct rows of some columns, in order and missing names last, and the place of each row in them."""
     import pandas as pd
 
-    coded = [pd.factorize(values) for values in columns]  # -1 where missing
+    found = [pd.factorize(values) for values in columns]  # -1 where missing
+    coded = [(codes, known.tolist()) for codes, known in found]
     table, group = np.unique(np.column_stack([codes for codes, _ in coded]), axis=0, return_inverse=True)
     names = [
         tuple(None if code < 0 else known[code] for code, (_, known) in zip(row, coded, strict=True))
