@@ -69,7 +69,10 @@ def test_a_ratio_of_sums_has_the_error_of_its_regression_with_the_denominator_as
     fit = sm.WLS(frame.spend / frame.orders, sm.add_constant(mail), weights=frame.orders).fit(cov_type="HC0")
     found = experiment_effect(frame, outcome="spend", control="control", per="orders")
     assert found.effect.value == pytest.approx(fit.params["arm"], rel=1e-10)
-    assert found.effect.std_error == pytest.approx(fit.bse["arm"], rel=0.01)
+    n = frame.arm.value_counts()
+    control = fit.bse["const"] ** 2 * n["control"] / (n["control"] - 1)
+    arm = (fit.bse["arm"] ** 2 - fit.bse["const"] ** 2) * n["mail"] / (n["mail"] - 1)
+    assert found.effect.std_error == pytest.approx(np.sqrt(control + arm), rel=1e-10)
     assert found.effect.units == frame.orders[frame.arm == "mail"].sum()
 
 
