@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from crmvalue.models import MODELS
@@ -23,7 +23,7 @@ def data_for(model, n=400, seed=11):
     rng = np.random.default_rng(seed)
     if isinstance(model, PurchaseModel):
         params = model.Params(*(0.8, 6.0, 0.9, 2.5, 2.0)[: len(model.Params._fields)])
-        made = model.simulate(params, rng.uniform(1, 60, n), rng)
+        made = model.simulate(params, rng.uniform(1, 60, n), rng)  # opportunities are rounded down
         return params, (made.frequency, made.recency, made.T)
     params = model.Params(*(6.0, 4.0, 15.0, 1.2)[: len(model.Params._fields)])
     frequency = rng.integers(1, 9, n).astype(float)
@@ -43,7 +43,18 @@ def histories(draw):
 def purchase_cases(draw):
     """Draw a model, parameters and a history."""
     model = draw(st.sampled_from(PURCHASE_MODELS))
-    return model, model.Params(*(draw(positive) for _ in model.Params._fields)), draw(histories())
+    params, (frequency, recency, T) = model.Params(*(draw(positive) for _ in model.Params._fields)), draw(histories())
+    if model.is_discrete:  # at most one purchase at each opportunity
+        T = np.ceil(np.minimum(T, 500))
+        recency = np.ceil(np.minimum(recency, T))
+        frequency = np.minimum(frequency, recency)
+        recency = np.where(frequency > 0, recency, 0.0)
+    return model, params, (frequency, recency, T)
+
+
+def time_for(model, time):
+    """Return a time that the model knows: whole opportunities, if it counts them."""
+    return np.ceil(time) if model.is_discrete else time
 
 
 def test_the_registry_names_models_by_their_own_names():
@@ -54,6 +65,7 @@ def test_the_registry_names_models_by_their_own_names():
 @given(case=purchase_cases(), horizon=st.floats(0.01, 5_000))
 def test_predictions_are_finite_and_in_their_ranges(case, horizon):
     model, params, (frequency, recency, T) = case
+    horizon = time_for(model, horizon)
     alive = model.probability_alive(params, frequency, recency, T)
     expected = model.conditional_expected_purchases(params, horizon, frequency, recency, T)
     assert np.isfinite(model.log_likelihood(params, frequency, recency, T)).all()
@@ -61,14 +73,15 @@ def test_predictions_are_finite_and_in_their_ranges(case, horizon):
     assert np.isfinite(expected).all()
     assert expected[0] >= 0
     # nobody buys more than a customer who never leaves
-    assert expected[0] <= (params[0] + frequency[0]) * horizon / (params[1] + T[0]) * (1 + 1e-9)
+    scale = sum(params[:2]) if model.is_discrete else params[1]
+    assert expected[0] <= (params[0] + frequency[0]) * horizon / (scale + T[0]) * (1 + 1e-9)
 
 
 @settings(max_examples=100, deadline=None)
 @given(case=purchase_cases(), silence=st.floats(0, 1_000))
 def test_the_chance_to_be_alive_falls_with_silence(case, silence):
     model, params, (frequency, recency, T) = case
-    later = model.probability_alive(params, frequency, recency, T + silence)
+    later = model.probability_alive(params, frequency, recency, T + time_for(model, silence))
     assert later[0] <= model.probability_alive(params, frequency, recency, T)[0] + 1e-12
 
 
@@ -85,6 +98,7 @@ def test_expected_purchases_rise_with_the_horizon(case, horizon, more):
 @given(case=purchase_cases(), unit=st.floats(0.05, 30), horizon=st.floats(0.1, 300))
 def test_the_time_unit_does_not_change_predictions(case, unit, horizon):
     model, params, (frequency, recency, T) = case
+    assume(not model.is_discrete)  # opportunities have no unit
     scaled = model.Params(*(value * unit**power for value, power in zip(params, model.time_powers, strict=True)))
     history, in_unit = (frequency, recency, T), (frequency, unit * recency, unit * T)
     expected = model.conditional_expected_purchases(params, horizon, *history)
@@ -97,6 +111,7 @@ def test_the_time_unit_does_not_change_predictions(case, unit, horizon):
 @given(case=purchase_cases(), horizon=st.floats(0.01, 1_000), rate=st.floats(1e-4, 1), start=st.floats(0, 500))
 def test_discounted_purchases_are_those_expected_less_the_discount(case, horizon, rate, start):
     model, params, (frequency, _, T) = case
+    horizon, start = time_for(model, horizon), time_for(model, start)
     expected = model.purchases_if_alive(params, horizon, frequency, T)
     residual = model.residual_purchases_if_alive
     assert residual(params, 0.0, 0.0, horizon, frequency, T) == pytest.approx(expected, rel=1e-9)
@@ -126,7 +141,9 @@ def test_the_chance_to_stay_falls_with_the_horizon(case, horizon, more):
 def test_chances_of_all_counts_sum_to_one_and_have_the_expected_mean(case, share):
     model, params, (frequency, _, T) = case
     frequency = np.minimum(frequency, 60)
-    horizon = share * (params.alpha + T)  # then the longest tail is geometric with ratio share / (1 + share)
+    horizon = time_for(
+        model, share * (params.alpha + T)
+    )  # then the longest tail is geometric with ratio share / (1 + share)
     count = np.arange(2_500.0)
     chances = model.mass_if_alive(params, count, horizon, frequency, T)
     assert ((chances >= 0) & (chances <= 1)).all()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from crmvalue.models.bdw import BDW
+from crmvalue.models.bg_bb import BG_BB
 from crmvalue.models.bg_nbd import BG_NBD
 from crmvalue.models.discrete_weibull import DISCRETE_WEIBULL
 from crmvalue.models.gamma_gamma import GAMMA_GAMMA
@@ -27,6 +28,7 @@ MODELS: Mapping[str, PurchaseModel | SpendModel | RetentionModel] = MappingProxy
             MBG_NBD,
             PARETO_NBD,
             GGOMPERTZ_NBD,
+            BG_BB,
             GAMMA_GAMMA,
             GAMMA_GAMMA_ON_FREQUENCY,
             GEOMETRIC,

@@ -227,6 +227,7 @@ BG_NBD = PurchaseModel(
     title="BG/NBD",
     Params=Params,
     time_powers=(0, 1, 0, 0),
+    is_discrete=False,
     log_likelihood=log_likelihood,
     derivatives=derivatives,
     start=start,

@@ -134,6 +134,12 @@ def require_models(models: Sequence[PurchaseModel]) -> tuple[PurchaseModel, ...]
     chosen = tuple(models) if isinstance(models, (list, tuple)) else ()
     if not chosen or not all(isinstance(model, PurchaseModel) for model in chosen):
         raise InputError("models: not a list of purchase models. Pass records such as [BG_NBD, PARETO_NBD].")
+    if len({model.is_discrete for model in chosen}) > 1:
+        counting = next(model for model in chosen if model.is_discrete)
+        raise InputError(
+            f"models: {counting.title} counts opportunities and others take time as continuous: their likelihoods "
+            "do not compare. Compare models of one kind."
+        )
     return chosen
 
 
@@ -230,7 +236,7 @@ def compare_forecasts(split: HoldoutSplit, models: Sequence[PurchaseModel]) -> F
     came = frames.open_frame(split.holdout).select("customer_id", "holdout_purchases")
     frame = frames.join(known, came, on="customer_id", how="inner").drop("customer_id")
     rows, counts = read_histories(frame, (*PURCHASES, "holdout_purchases"))
-    frequency, recency, T = checked_purchases(frame, rows[:3])
+    frequency, recency, T = checked_purchases(frame, rows[:3], is_discrete=chosen[0].is_discrete)
     actual = to_numbers("holdout_purchases", rows[3])
     share = counts / counts.sum()
 
@@ -315,7 +321,7 @@ def frequency_fit(fit: PurchaseFit, summary: CustomerSummary | Frame, *, most: i
     require_unit_of_fit(summary, fit.time_unit)
     frame = open_customers(summary, PURCHASES, argument="summary")
     rows, counts = read_histories(frame, PURCHASES)
-    frequency, _, T = checked_purchases(frame, rows)
+    frequency, _, T = checked_purchases(frame, rows, is_discrete=fit.model.is_discrete)
     observed = np.bincount(
         np.minimum(frequency, rows_wanted).astype(np.intp), weights=counts, minlength=rows_wanted + 1
     )
@@ -394,6 +400,7 @@ def tracking(
 
     actual = running(day, purchases, ends) - running(came, newcomers, ends)
     times = np.maximum(ends[:, None] - came, 0) / unit
+    times = np.floor(times) if fit.model.is_discrete else times
     distinct, place = np.unique(times, return_inverse=True)
     expected = fit.model.expected_purchases(fit.params, distinct)[place].reshape(times.shape) @ newcomers
     columns = {

@@ -223,7 +223,7 @@ def fit_purchases(
     unit = unit_to_fit(summary, time_unit)
     frame = open_customers(summary, PURCHASES, argument="summary")
     rows, counts = read_histories(frame, PURCHASES)
-    frequency, recency, T = checked_purchases(frame, rows)
+    frequency, recency, T = checked_purchases(frame, rows, is_discrete=model.is_discrete)
     if not frequency.any():
         raise InputError(
             "frequency: no customer bought twice, so nothing shows how often they buy or whether they leave. Pass a "

@@ -325,6 +325,7 @@ GGOMPERTZ_NBD = PurchaseModel(
     title="Gamma-Gompertz/NBD",
     Params=Params,
     time_powers=(0, 1, -1, 0, 0),
+    is_discrete=False,
     log_likelihood=log_likelihood,
     derivatives=derivatives,
     start=start,

@@ -50,6 +50,18 @@ PURCHASE_RULES: tuple[Rule, ...] = (
     ),
 )
 
+WHOLE = "The model counts opportunities: pass whole numbers of them, or take a model with continuous time."
+OPPORTUNITY_RULES: tuple[Rule, ...] = (
+    ("recency", "not a whole number", WHOLE, lambda _, recency, T: is_fractional(recency)),
+    ("T", "not a whole number", WHOLE, lambda _, recency, T: is_fractional(T)),
+    (
+        "frequency",
+        "above recency",
+        "At one opportunity a customer buys at most once: recency is the opportunity that she took last.",
+        lambda frequency, recency, _: frequency > recency,
+    ),
+)
+
 
 def open_customers(
     customers: CustomerSummary | Frame, columns: Sequence[str], *, argument: str = "customers"
@@ -96,9 +108,12 @@ def read_histories(frame: AnyFrame, columns: Sequence[str]) -> tuple[list[AnyArr
     return list(rows.values()), np.ones(len(rows[columns[0]]), dtype=np.int64)
 
 
-def checked_purchases(frame: AnyFrame, rows: Sequence[AnyArray]) -> tuple[Array, Array, Array]:
+def checked_purchases(
+    frame: AnyFrame, rows: Sequence[AnyArray], *, is_discrete: bool = False
+) -> tuple[Array, Array, Array]:
     """Return frequency, recency, T as floats once no row breaks a rule; `rows` are all or the distinct ones."""
-    frequency, recency, T = checked(frame, PURCHASES, PURCHASE_RULES, rows)
+    rules = (*PURCHASE_RULES, *OPPORTUNITY_RULES) if is_discrete else PURCHASE_RULES
+    frequency, recency, T = checked(frame, PURCHASES, rules, rows)
     return frequency, recency, T
 
 

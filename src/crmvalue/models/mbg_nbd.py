@@ -89,6 +89,7 @@ MBG_NBD = PurchaseModel(
     title="MBG/NBD",
     Params=Params,
     time_powers=(0, 1, 0, 0),
+    is_discrete=False,
     log_likelihood=log_likelihood,
     derivatives=derivatives,
     start=start,

@@ -31,6 +31,7 @@ class PurchaseModel:
     title: str  # as the papers call it
     Params: Callable[..., tuple[float, ...]]  # NamedTuple of the parameters, named as in the paper
     time_powers: tuple[int, ...]  # of each parameter: 1 if it is a time, -1 if it is a rate, 0 if it has no unit
+    is_discrete: bool  # whether times count opportunities, of which a customer takes one at most once
     log_likelihood: Callable[..., Array]  # (params, frequency, recency, T) -> of each customer
     derivatives: Callable[..., Derivatives]  # (params, frequency, recency, T) -> log-likelihood by parameters, by row
     start: Callable[..., tuple[float, ...]]  # (frequency, recency, T, counts) -> Params to begin the search with

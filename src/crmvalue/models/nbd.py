@@ -126,6 +126,7 @@ NBD = PurchaseModel(
     title="NBD",
     Params=Params,
     time_powers=(0, 1),
+    is_discrete=False,
     log_likelihood=log_likelihood,
     derivatives=derivatives,
     start=start,

@@ -277,6 +277,7 @@ PARETO_NBD = PurchaseModel(
     title="Pareto/NBD",
     Params=Params,
     time_powers=(0, 1, 0, 1),
+    is_discrete=False,
     log_likelihood=log_likelihood,
     derivatives=derivatives,
     start=start,

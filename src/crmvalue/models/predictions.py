@@ -62,7 +62,7 @@ def probability_alive(fit: PurchaseFit, customers: CustomerSummary | Frame, *, a
     0              1.000
     1              0.333
     """
-    after = require_number("after", after, at_least=0)
+    after = require_time(fit, "after", require_number("after", after, at_least=0))
 
     def predict(frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
         alive = fit.model.probability_alive(fit.params, frequency, recency, T)
@@ -112,7 +112,7 @@ def conditional_expected_purchases(fit: PurchaseFit, customers: CustomerSummary 
     0                 1.0
     1                 0.5
     """
-    horizon = require_number("horizon", horizon, above=0)
+    horizon = require_time(fit, "horizon", require_number("horizon", horizon, above=0))
 
     def predict(frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
         counts, times, pair = distinct_pairs(frequency, T)
@@ -210,7 +210,7 @@ def purchase_probabilities(
     0           0.50           0.25
     1           0.25           0.25
     """
-    horizon = require_number("horizon", horizon, above=0)
+    horizon = require_time(fit, "horizon", require_number("horizon", horizon, above=0))
     wanted = require_counts(counts)
 
     def predict(frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
@@ -223,6 +223,13 @@ def purchase_probabilities(
         return chances
 
     return to_native(predicted(fit, customers, predict))
+
+
+def require_time(fit: PurchaseFit, argument: str, value: float) -> float:
+    """Return a time, or raise InputError if the model counts opportunities and this is no whole number of them."""
+    if fit.model.is_discrete and np.isfinite(value) and value != np.floor(value):
+        raise InputError(f"{argument}: got {value}. {fit.model.title} counts opportunities: pass a whole number.")
+    return value
 
 
 def require_counts(counts: Iterable[int]) -> list[int]:
@@ -302,14 +309,15 @@ def discounted_residual_purchases(
     1                   2.0
     """
     discount_rate = require_number("discount_rate", discount_rate, at_least=0)
-    start = require_number("start", start, at_least=0)
+    start = require_time(fit, "start", require_number("start", start, at_least=0))
     if not stop > start:  # also catches NaN
         raise InputError(f"stop: got {stop}, and start is {start}. Pass a time after start; leave it out for all time.")
+    stop = require_time(fit, "stop", float(stop))
     rate = float(np.log1p(periodic_rate(discount_rate, fit.time_unit)))
 
     def predict(frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
         counts, times, pair = distinct_pairs(frequency, T)
-        if_alive = fit.model.residual_purchases_if_alive(fit.params, rate, start, float(stop), counts, times)
+        if_alive = fit.model.residual_purchases_if_alive(fit.params, rate, start, stop, counts, times)
         if not np.isfinite(if_alive).all():
             raise InputError(
                 f"discount_rate: got 0 and no end: under {fit.model.title} with these estimates customers buy without "
@@ -331,7 +339,7 @@ def predicted(
     """Return customer_id (if there), the columns to keep, and what `predict` makes of each checked history."""
 
     def checked_first(*rows: AnyArray) -> Mapping[str, AnyArray]:
-        return predict(*checked_purchases(frame, rows))
+        return predict(*checked_purchases(frame, rows, is_discrete=fit.model.is_discrete))
 
     require_unit_of_fit(customers, fit.time_unit)
     frame = open_customers(customers, PURCHASES)

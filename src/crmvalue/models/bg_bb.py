@@ -1,0 +1,275 @@
+"""BG/BB: customers have whole opportunities to buy, each customer her own number of them, and may leave unseen [1]_.
+
+While she is a customer, she buys at each opportunity with chance p ~ Beta(α, β); before each, she leaves with chance
+θ ~ Beta(γ, δ). T counts her opportunities since the first purchase, recency is the one at which she last bought, and
+frequency how many she took: frequency <= recency <= T.
+
+.. [1] Fader, Hardie & Shang (2010) "Customer-base analysis in a discrete-time noncontractual setting", Marketing
+   Science 29(6), 1086-1108. https://doi.org/10.1287/mksc.1100.0580
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from crmvalue._core.optimise import Derivatives
+from crmvalue._core.quadrature import as_rows, unit_rule
+from crmvalue._core.special import digamma_rise, log_choices, log_rising, mean_power, trigamma_rise
+from crmvalue._core.types import Array, IntArray
+from crmvalue.models.model import Histories, PurchaseModel
+
+FEW = 4096  # opportunities up to which a finite stretch is summed one by one
+
+
+class Params(NamedTuple):
+    """Parameters, as in the paper."""
+
+    alpha: float  # chance to buy: pseudo-count of purchases
+    beta: float  # chance to buy: pseudo-count of opportunities not taken
+    gamma: float  # dropout: pseudo-count of leaving
+    delta: float  # dropout: pseudo-count of staying
+
+
+def log_likelihood(params: Params, frequency: Array, recency: Array, T: Array) -> Array:
+    """Log-likelihood of each customer, eq. 5: she is alive at T, or she left before a later opportunity."""
+    lasts, still = last_opportunities(recency, T)
+    terms = log_terms(params, np.asarray(frequency)[..., None], lasts, still)
+    peak = terms.max(axis=-1)
+    return np.asarray(peak + np.log(np.exp(terms - peak[..., None]).sum(axis=-1)))
+
+
+def last_opportunities(recency: Array, T: Array) -> tuple[Array, Array]:
+    """Return T − i for i = 0, 1, ...: the last opportunity she may have had; NaN before recency. And whether i is 0."""
+    recency, T = np.broadcast_arrays(np.asarray(recency, dtype=float), np.asarray(T, dtype=float))
+    silence = T - recency
+    steps = np.arange(int(silence.max(initial=0)) + 1)
+    return np.where(steps <= silence[..., None], T[..., None] - steps, np.nan), steps == 0
+
+
+def log_terms(params: Params, x: Array, last: Array, still: Array) -> Array:
+    """Log probability of her purchases and that `last` was her last opportunity so far (`still`) or for ever."""
+    alpha, beta, gamma, delta = per_row(params)
+    seen = np.where(np.isnan(last), x, last)
+    bought = log_rising(alpha, x) + log_rising(beta, seen - x) - log_rising(alpha + beta, seen)
+    stayed = log_rising(delta, seen) - log_rising(gamma + delta, seen)
+    leaves = np.where(still, 0.0, np.log(gamma) - np.log(gamma + delta + seen))
+    return np.asarray(np.where(np.isnan(last), -np.inf, bought + stayed + leaves))
+
+
+def per_row(params: Params) -> tuple[Array, ...]:
+    """Return the parameters, those that differ between customers as columns."""
+    return tuple(np.asarray(value)[..., None] if np.ndim(value) else np.asarray(value) for value in params)
+
+
+def derivatives(params: Params, frequency: Array, recency: Array, T: Array) -> Derivatives:
+    """Log-likelihood of each customer with its first and second derivatives in α, β, γ, δ.
+
+    They are means and covariances, over her last opportunity, of the derivatives of the terms of the sum.
+    """
+    alpha, beta, gamma, delta = per_row(params)
+    x = np.asarray(frequency, dtype=float)[:, None]
+    last, still = last_opportunities(recency, T)
+    terms = log_terms(params, x, last, still)
+    peak = terms.max(axis=1, keepdims=True)
+    share = np.exp(terms - peak)
+    total = share.sum(axis=1, keepdims=True)
+    share = share / total
+
+    seen = np.where(np.isnan(last), x, last)
+    gone = np.where(still, 0.0, 1.0)
+    both, stay = digamma_rise(alpha + beta, seen), digamma_rise(gamma + delta, seen + gone)
+    slopes = (
+        digamma_rise(alpha, x) - both,
+        digamma_rise(beta, seen - x) - both,
+        gone / gamma - stay,
+        digamma_rise(delta, seen) - stay,
+    )
+    both, stay = trigamma_rise(alpha + beta, seen), trigamma_rise(gamma + delta, seen + gone)
+    bends = {
+        (0, 0): trigamma_rise(alpha, x) - both,
+        (0, 1): -both,
+        (1, 1): trigamma_rise(beta, seen - x) - both,
+        (2, 2): -gone / gamma**2 - stay,
+        (2, 3): -stay,
+        (3, 3): trigamma_rise(delta, seen) - stay,
+    }
+    gradient = np.stack([np.einsum("ij,ij->i", share, slope) for slope in slopes])
+    spread = [slope - mean[:, None] for slope, mean in zip(slopes, gradient, strict=True)]
+    hessian = np.empty((4, *gradient.shape))
+    for i in range(4):
+        weighted = share * spread[i]
+        for j in range(i, 4):
+            hessian[i, j] = np.einsum("ij,ij->i", weighted, spread[j])
+            if (i, j) in bends:
+                hessian[i, j] += np.einsum("ij,ij->i", share, np.broadcast_to(bends[i, j], share.shape))
+            hessian[j, i] = hessian[i, j]
+    return Derivatives(value=(peak + np.log(total))[:, 0], gradient=gradient, hessian=hessian)
+
+
+def start(frequency: Array, recency: Array, T: Array, counts: IntArray) -> Params:
+    """Return the share of opportunities taken up to the last purchase, with a dropout that suits most."""
+    taken = float(counts @ frequency) / max(float(counts @ np.maximum(recency, 1)), 1.0)
+    taken = float(np.clip(taken, 0.02, 0.98))
+    return Params(alpha=2 * taken, beta=2 * (1 - taken), gamma=0.5, delta=2.0)
+
+
+def diagnosis(params: Params) -> str:
+    """Say what it means that the search for a maximum ended at these parameters."""
+    alpha, beta, gamma, delta = params
+    if gamma < 1e-4 * (gamma + delta):
+        return "The chance to leave tends to 0: nobody leaves in these data"
+    if alpha + beta > 1e3:
+        return "alpha and beta grow together without end: all customers buy with one chance, as far as these data show"
+    if gamma + delta > 1e3:
+        return (
+            "gamma and delta grow together without end: all customers leave with one chance, as far as these data show"
+        )
+    return "The likelihood rises towards the border of the parameters"
+
+
+def limit(params: Params) -> PurchaseModel | None:
+    """Return the simpler model that this one tends to at these parameters: there is none in the registry."""
+    return None
+
+
+def probability_alive(params: Params, frequency: Array, recency: Array, T: Array) -> Array:
+    """Probability that she is still a customer at opportunity T, eq. 12: the share of the first term."""
+    lasts, still = last_opportunities(recency, T)
+    terms = log_terms(params, np.asarray(frequency)[..., None], lasts, still)
+    return np.asarray(1 / np.exp(terms - terms[..., :1]).sum(axis=-1))
+
+
+def survival_if_alive(params: Params, horizon: Array, frequency: Array, T: Array) -> Array:
+    """Probability that a customer at T still is one `horizon` opportunities later."""
+    stays = np.add(params.delta, T)
+    lived = np.exp(log_rising(stays, horizon) - log_rising(params.gamma + stays, horizon))
+    return np.broadcast_to(lived, np.broadcast_shapes(np.shape(lived), np.shape(frequency)))
+
+
+def opportunities_alive(gamma: Array, delta: Array, t: Array) -> Array:
+    """Return the expected opportunities, of the next t, at which a customer still is one.
+
+    δ/(γ−1) · [1 − Γ(γ+δ) Γ(1+δ+t) / (Γ(γ+δ+t) Γ(1+δ))]; near γ = 1 the logarithm of the ratio is an integral.
+    """
+    more = gamma - 1
+    nodes, weights = unit_rule(1)
+    near = np.clip(more, -0.5, 0.5)
+    places = 1 + delta[:, None] + near[:, None] * nodes
+    mean_rise = digamma_rise(places, t[:, None]) @ weights
+    far = np.where(np.abs(more) > 0.5, more, 1.0)
+    log_ratio = log_rising(1 + delta, t) - log_rising(1 + far + delta, t)
+    ratio = np.where(np.abs(more) > 0.5, log_ratio / far, -mean_rise)  # of the logarithm to γ − 1
+    change = more * ratio
+    return np.asarray(
+        -delta * ratio * np.where(change == 0, 1.0, np.expm1(change) / np.where(change == 0, 1.0, change))
+    )
+
+
+def expected_purchases(params: Params, t: Array) -> Array:
+    """Purchases at the next t opportunities that a new customer is expected to make, eq. 8."""
+    shape, (alpha, beta, gamma, delta, t_) = as_rows(*params, t)
+    return (alpha / (alpha + beta) * opportunities_alive(gamma, delta, t_)).reshape(shape)
+
+
+def purchases_if_alive(params: Params, horizon: Array, frequency: Array, T: Array) -> Array:
+    """Purchases at the next `horizon` opportunities expected of her if she is a customer at T, part of eq. 13.
+
+    Then p ~ Beta(α + x, β + T − x) and θ ~ Beta(γ, δ + T): she is a new customer with these parameters.
+    """
+    shape, (alpha, beta, gamma, delta, h, x, n) = as_rows(*params, horizon, frequency, T)
+    return ((alpha + x) / (alpha + beta + n) * opportunities_alive(gamma, delta + n, h)).reshape(shape)
+
+
+def conditional_expected_purchases(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
+    """Purchases at the next `horizon` opportunities expected of a customer with this history, eq. 13."""
+    expected = purchases_if_alive(params, horizon, frequency, T)
+    return expected * probability_alive(params, frequency, recency, T)
+
+
+def mass_if_alive(params: Params, count: Array, horizon: Array, frequency: Array, T: Array) -> Array:
+    """Probability of `count` purchases at the next `horizon` opportunities if she is a customer at T, as in eq. 7."""
+    shape, (alpha, beta, gamma, delta, k, h, x, n) = as_rows(*params, count, horizon, frequency, T)
+    last, still = last_opportunities(np.minimum(k, h), h)
+    later = Params(alpha + x, beta + n - x, gamma, delta + n)  # type: ignore[arg-type]  # one for each row
+    missed = np.where(np.isnan(last), 0.0, last - k[:, None])
+    ways = log_choices(k[:, None] + 1, np.maximum(missed, 0))  # orders of k purchases and so many missed opportunities
+    terms = log_terms(later, np.minimum(k, h)[:, None], last, still)
+    chance = np.exp(np.where(np.isnan(last), -np.inf, terms + ways)).sum(axis=1)
+    return np.asarray(np.where(k > h, 0.0, chance)).reshape(shape)
+
+
+def residual_purchases_if_alive(
+    params: Params, rate: float, start: float, stop: float, frequency: Array, T: Array
+) -> Array:
+    """Purchases at the opportunities after `start` and up to `stop`, each discounted by exp(-rate · opportunities).
+
+    For ever it is eq. 14: (α+x)/(α+β+n) · E[(1−θ)v / (1 − (1−θ)v)] with v = exp(-rate).
+    """
+    shape, (alpha, beta, gamma, delta, x, n) = as_rows(*params, frequency, T)
+    first, final = np.floor(start), np.floor(stop)
+    buys, delta = (alpha + x) / (alpha + beta + n), delta + n
+    if final - first <= FEW:
+        total = np.zeros(len(n))
+        for k in np.arange(first + 1, final + 1):
+            total += np.exp(log_rising(delta, k) - log_rising(gamma + delta, k) - rate * k)
+        return (buys * total).reshape(shape)
+    total = discounted_for_ever(gamma, delta, first, rate)
+    if np.isfinite(final):
+        total = (
+            total - discounted_for_ever(gamma, delta, final, rate)
+            if rate
+            else opportunities_alive(gamma, delta, np.full(len(n), final))
+            - opportunities_alive(gamma, delta, np.full(len(n), first))
+        )
+    return (buys * total).reshape(shape)
+
+
+def discounted_for_ever(gamma: Array, delta: Array, first: float, rate: float) -> Array:
+    """Return the discounted opportunities after `first` at which a customer still is one."""
+    there = np.exp(log_rising(delta, first) - log_rising(gamma + delta, first) - rate * first)
+    later = delta + first
+    if rate == 0:
+        with np.errstate(divide="ignore"):
+            return np.asarray(there * np.where(gamma > 1, later / np.maximum(gamma - 1, 0), np.inf))
+    growth = 1 / np.expm1(rate)
+    return np.asarray(there * growth * later / (gamma + later) * mean_power(1.0, growth, gamma, later + 1))
+
+
+def simulate(params: Params, T: Array, rng: np.random.Generator) -> Histories:
+    """Draw customers with so many opportunities; a fraction of one is none."""
+    alpha, beta, gamma, delta = params
+    T = np.floor(np.asarray(T, dtype=float))
+    leave = np.clip(rng.beta(gamma, delta, T.shape), 1e-300, 1 - 1e-16)
+    lifetime = np.floor(rng.exponential(size=T.shape) / -np.log1p(-leave))
+    buy = rng.beta(alpha, beta, T.shape)
+    frequency, recency = np.zeros(T.shape), np.zeros(T.shape)
+    for k in range(1, int(T.max(initial=0)) + 1):
+        bought = (rng.random(T.shape) < buy) & (k <= lifetime) & (k <= T)
+        frequency += bought
+        recency = np.where(bought, float(k), recency)
+    return Histories(frequency=frequency, recency=recency, T=T, alive=lifetime >= T)
+
+
+BG_BB = PurchaseModel(
+    name="BG_BB",
+    title="BG/BB",
+    Params=Params,
+    time_powers=(0, 0, 0, 0),
+    is_discrete=True,
+    log_likelihood=log_likelihood,
+    derivatives=derivatives,
+    start=start,
+    diagnosis=diagnosis,
+    limit=limit,
+    probability_alive=probability_alive,
+    survival_if_alive=survival_if_alive,
+    expected_purchases=expected_purchases,
+    purchases_if_alive=purchases_if_alive,
+    conditional_expected_purchases=conditional_expected_purchases,
+    mass_if_alive=mass_if_alive,
+    residual_purchases_if_alive=residual_purchases_if_alive,
+    simulate=simulate,
+)
+"""The model as a record, to pass to `fit_purchases`."""
