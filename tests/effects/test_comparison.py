@@ -142,7 +142,7 @@ def test_every_engine_gives_the_same_change(as_engine: Callable[[pd.DataFrame], 
         ({"before": ("2021-01-01", "2021-12-31")}, "before: no row lies in 2021-01-01 to 2021-12-31"),
         ({"measure": "median"}, "measure: got 'median'"),
         ({"outcome": "region"}, "column 'region'.*not numbers"),
-        ({"date": "region"}, "column 'region': missing in"),
+        ({"date": "region"}, "column 'region': missing or unreadable date in"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(options: dict[str, Any], message: str) -> None:

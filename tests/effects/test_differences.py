@@ -160,6 +160,11 @@ def test_the_result_turns_into_plain_values() -> None:
         ({}, {"start": 0}, "no period before 0"),
         ({}, {"start": 99}, "no period from 99"),
         ({}, {"start": "2024-01-01"}, "start: got '2024-01-01', but the periods are such as"),
+        (
+            {"period": lambda d: pd.PeriodIndex.from_ordinals(d.period, freq="M")},
+            {},
+            "holds Period, not dates.*to_timesta",
+        ),
         ({}, {"absent": "drop"}, "absent: got 'drop'"),
     ],
 )

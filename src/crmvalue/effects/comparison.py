@@ -211,7 +211,8 @@ def read_rows(
 ) -> tuple[AnyFrame, np.datetime64 | None]:
     """Return the rows in either window with one column for each window's outcome and count, and the earliest day."""
     rows, _ = frames.read_dates(rows, date, argument=f"frame, column {date!r}")
-    for column in (date, *labels):
+    require_present(rows, date, f"frame, column {date!r}", "missing or unreadable date")
+    for column in labels:
         require_present(rows, column, f"frame, column {column!r}")
     rows = read_number(rows, outcome, "frame")
     day = nw.col("_crm_day")

@@ -219,6 +219,8 @@ def read_moments(
     frame: Frame, outcome: str, arm: str, per: str | None, covariate: str | None, unit: str | None
 ) -> Moments:
     """Check the frame and return the moments of outcome, denominator and covariate within each arm."""
+    if covariate is not None and covariate in (outcome, per):
+        raise InputError(f"covariate: {covariate!r} is compared itself. Pass something known before the experiment.")
     numbers = [name for name in (outcome, per, covariate) if name is not None]
     needed = list(dict.fromkeys([arm, *numbers, *([unit] if unit else [])]))
     rows: AnyFrame = frames.open_frame(frame, needs=needed).select(*needed)

@@ -11,7 +11,14 @@ from crmvalue._core import frames
 from crmvalue._core.checks import require_day, require_option, require_rows
 from crmvalue._core.frames import AnyFrame
 from crmvalue._core.types import AnyArray, Array, BoolArray, Frame
-from crmvalue.effects.units import add_up, read_number, require_one_group, require_present, require_rows_there
+from crmvalue.effects.units import (
+    add_up,
+    read_number,
+    require_one_group,
+    require_present,
+    require_rows_there,
+    require_times,
+)
 from crmvalue.errors import InputError
 
 Absent: TypeAlias = Literal["refuse", "zero"]
@@ -42,6 +49,7 @@ def read_panel(frame: Frame, *, unit: str, time: str, outcome: str, treated: str
     require_one_group(sums.select(unit, treated).unique(), unit, treated, f"frame, column {treated!r}")
     table = frames.collect(sums)
     in_period, groups, amount = frames.to_arrays(table, [time, treated, outcome]).values()
+    require_times(in_period, f"frame, column {time!r}")
     code, decode = frames.customer_codes(table.get_column(unit))
     _, code = np.unique(code, return_inverse=True)
     periods, column_of = np.unique(in_period, return_inverse=True)

@@ -16,7 +16,7 @@ from crmvalue._core.types import AnyArray, Array, BoolArray, Frame
 from crmvalue.effects.estimate import Estimate, estimate, require_confidence
 from crmvalue.effects.panel import comparable_start
 from crmvalue.effects.showing import effect_html, effect_text
-from crmvalue.effects.units import add_up, read_number, require_present, require_rows_there
+from crmvalue.effects.units import add_up, read_number, require_present, require_rows_there, require_times
 from crmvalue.errors import InputError
 
 if TYPE_CHECKING:
@@ -187,6 +187,7 @@ def read_series(frame: Frame, outcome: str, time: str) -> tuple[AnyArray, Array]
     require_present(rows, time, f"frame, column {time!r}")
     rows = add_up(read_number(rows, outcome, "frame"), [time], summed=[outcome])
     when, amount = frames.to_arrays(rows, [time, outcome]).values()
+    require_times(when, f"frame, column {time!r}")
     periods, place = np.unique(when, return_inverse=True)
     if periods.dtype.kind in "iufM" and len(periods) > 1:
         steps = np.diff(periods).astype(float)

@@ -49,16 +49,17 @@ def require_finite(frame: AnyFrame, column: str, said: str) -> None:
     refuse_counted(frame, bad, said, problem)
 
 
-def require_present(frame: AnyFrame, column: str, said: str) -> None:
-    """Raise InputError if a label is missing."""
+def require_present(frame: AnyFrame, column: str, said: str, problem: str = "missing") -> None:
+    """Raise InputError if a label is missing, or labels of several types are mixed."""
+    frames.refuse_mixed_ids(frame, column, argument=said)
     missing = nw.col(column).is_null()
     if frame.collect_schema()[column].is_float():
         missing = missing | nw.col(column).is_nan()
     if isinstance(frame, nw.DataFrame):
         bad = np.asarray(frame.select(bad=missing.fill_null(True)).get_column("bad").to_list(), dtype=bool)
-        require_rows(~bad, said, "missing", FILL)
+        require_rows(~bad, said, problem, FILL)
         return
-    refuse_counted(frame, missing, said, "missing")
+    refuse_counted(frame, missing, said, problem)
 
 
 def refuse_counted(frame: AnyFrame, bad: nw.Expr, said: str, problem: str) -> None:
@@ -66,6 +67,16 @@ def refuse_counted(frame: AnyFrame, bad: nw.Expr, said: str, problem: str) -> No
     found = frames.one_row(frame, bad=bad.cast(nw.Int64).sum(), n=nw.len())
     if int(found["bad"] or 0):
         raise InputError(rows_message(said, problem, int(found["bad"]), int(found["n"]), [], FILL))
+
+
+def require_times(values: AnyArray, said: str) -> None:
+    """Raise InputError if periods are neither dates nor numbers nor text."""
+    if values.dtype.kind == "O" and not all(isinstance(value, str) for value in values):
+        kind = type(next(value for value in values if not isinstance(value, str))).__name__
+        raise InputError(
+            f"{said}: holds {kind}, not dates, numbers or text. Convert it, for example with "
+            "frame[column].dt.to_timestamp() or frame[column].astype(str)."
+        )
 
 
 def require_rows_there(frame: AnyFrame, argument: str = "frame") -> None:
