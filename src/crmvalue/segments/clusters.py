@@ -289,7 +289,7 @@ def stability_of(
 
 
 def rank_of_clusters(fit: Any, points: Array, k: int) -> IntArray:
-    """Number the labels of the fit from 1: highest mean of the last feature first, an empty cluster last."""
+    """Return the number, from 1, of each label: highest mean of the last feature first, an empty one last."""
     labels = fit.predict(points)
     means = means_of(points, np.ones(len(points), dtype=np.int64), labels + 1, k)[:, -1]
     order = np.argsort(np.where(np.isnan(means), math.inf, -means), kind="stable")
