@@ -18,6 +18,8 @@ from crmvalue.retention.survival import Lifetimes, Survival, median_life, surviv
 
 RETURNS_COVERED = 0.95  # share of the returns that come within the silence that is chosen
 
+FEWEST_AT_RISK = 30  # with fewer left, one more return would move the end of the curve by percents
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PurchaseTiming:
@@ -154,13 +156,15 @@ def chosen_silence(gaps: PurchaseGaps, end: int, period: Period) -> tuple[int, s
             "inactive_after: nobody has bought on two days, so the data do not say which silence is long. Pass a "
             "number of days."
         )
-    returned = 1 - curve.retained
+    enough = np.flatnonzero(curve.at_risk >= FEWEST_AT_RISK)
+    n = int(enough[-1]) + 1 if len(enough) else len(curve.time)
+    returned = 1 - curve.retained[:n]
     at = int(np.searchsorted(returned, RETURNS_COVERED * returned[-1] - 1e-12))
-    days, still, ever = int(curve.time[at]), curve.retained[at], curve.retained[-1]
+    days, still, ever = int(curve.time[at]), curve.retained[at], curve.retained[n - 1]
     later = (still - ever) / still if still > 0 else 0.0
     text = (
-        f"{RETURNS_COVERED:.0%} of the returns within {curve.time[-1]:.0f} days of a purchase come within {days} days "
-        f"({int(curve.left.sum()):,} returns of {gaps.n_customers:,} customers, Kaplan-Meier); of those silent for "
+        f"{RETURNS_COVERED:.0%} of the returns within {curve.time[n - 1]:.0f} days of a purchase come within {days} "
+        f"days ({int(curve.left[:n].sum()):,} returns of {gaps.n_customers:,} customers, Kaplan-Meier); of those silent for "
         f"{days} days, {later:.1%} still come back by then"
     )
     if days < LONGEST[period]:
