@@ -28,10 +28,11 @@ class Weights:
 
 def weights_of(quantity: Array, total: float) -> Weights:
     """Return the shares of quantities of at least 0, whose sum is `total` and above 0."""
-    if quantity.max() <= MOST_VALUES and len(quantity) > MOST_VALUES and (np.floor(quantity) == quantity).all():
+    if len(quantity) > MOST_VALUES and quantity.max() <= MOST_VALUES:
         code = quantity.astype(np.int64)
-        counts = np.bincount(code).astype(float)
-        return Weights(share=np.arange(len(counts)) / total, code=code, counts=counts)
+        if (code == quantity).all():
+            counts = np.bincount(code).astype(float)
+            return Weights(share=np.arange(len(counts)) / total, code=code, counts=counts)
     return Weights(share=quantity / total, code=None, counts=None)
 
 

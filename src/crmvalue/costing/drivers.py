@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import narwhals.stable.v2 as nw
 import numpy as np
 
 from crmvalue._core import frames
@@ -37,8 +38,10 @@ def read_drivers(drivers: Frame, object_id: str, columns: Sequence[str | None], 
         raise InputError(f"bases: {object_id!r} names the cost objects. Name a column with quantities.")
     frames.refuse_mixed_ids(opened, object_id, argument=f"drivers, column {object_id!r}")
     rows = opened.select(object_id, *wanted)
+    kinds = rows.collect_schema()
     for column in wanted:
-        rows = frames.read_numbers(rows, column, argument=f"drivers, column {column!r}")
+        if kinds[column] != nw.Float64:
+            rows = frames.read_numbers(rows, column, argument=f"drivers, column {column!r}")
     arrays = frames.to_arrays(rows, [object_id, *wanted])
     objects = arrays.pop(object_id)
     if not len(objects):
@@ -88,6 +91,8 @@ def distinct_objects(objects: AnyArray, object_id: str) -> tuple[AnyArray, AnyAr
 
 def require_quantities(quantity: Array, objects: AnyArray, column: str) -> None:
     """Raise InputError unless all quantities are numbers of at least 0."""
+    if quantity.min() >= 0 and quantity.max() < np.inf:  # a missing one is neither
+        return
     said = f"drivers, column {column!r}"
     remedy = "Fill it; a driver that is known to be nothing is 0."
     require_rows(np.isfinite(quantity), said, "missing or infinite driver", remedy, labels=objects, label="object")

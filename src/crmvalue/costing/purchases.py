@@ -89,12 +89,12 @@ def both_ways(amount: Array, code: IntArray, n: int, has_refunds: bool) -> tuple
     if cents is None:
         back = exact_sums(np.minimum(amount, 0.0), code, n) if has_refunds else np.zeros(n)
         return exact_sums(np.maximum(amount, 0.0), code, n), back
-    net = np.bincount(code, weights=cents, minlength=n).astype(float, copy=False)
+    net = np.asarray(np.bincount(code, weights=cents, minlength=n), dtype=float)
     if not has_refunds:
         return net / CENTS, np.zeros(n)
     returned = np.flatnonzero(cents < 0)
-    back = np.bincount(code[returned], weights=cents[returned], minlength=n).astype(float, copy=False)
-    return (net - back) / CENTS, back / CENTS
+    gone = np.asarray(np.bincount(code[returned], weights=cents[returned], minlength=n), dtype=float)
+    return (net - gone) / CENTS, gone / CENTS
 
 
 def lazy_takings(rows: AnyFrame, by: str, contribution: str | None) -> Takings:
