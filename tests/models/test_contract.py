@@ -77,6 +77,38 @@ def test_predictions_are_finite_and_in_their_ranges(case, horizon):
     assert expected[0] <= (params[0] + frequency[0]) * horizon / (scale + T[0]) * (1 + 1e-9)
 
 
+@pytest.mark.parametrize("model", PURCHASE_MODELS, ids=repr)
+def test_nothing_fails_over_the_widest_ranges(model):
+    rng = np.random.default_rng(12)
+    for i in range(60):
+        values = 10 ** rng.uniform(-3, 4, len(model.Params._fields))
+        values[-2 if i % 5 == 0 else 0] = 1.0 if i % 3 == 0 else values[-1]  # a = 1, s = 1, equal parameters
+        params = model.Params(*values.tolist())
+        T = np.array([0.0, 10 ** rng.uniform(-2, 3.86), 7_305.0, 365.0])
+        frequency = np.array([0.0, np.floor(10 ** rng.uniform(0, 3.7)), 5_000.0, 0.0])
+        recency = np.array([0.0, T[1] * rng.choice([1.0, rng.uniform()]), 7_305 * rng.uniform(), 0.0])
+        if model.is_discrete:
+            T = np.ceil(np.minimum(T, 400))
+            recency = np.minimum(np.ceil(recency), T)
+            frequency = np.minimum(frequency, recency)
+        horizon, rate = time_for(model, 10 ** rng.uniform(-2, 3.86)), 10 ** rng.uniform(-5, 0)
+        ahead = frequency, T
+        assert np.isfinite(model.log_likelihood(params, frequency, recency, T)).all()
+        for chance in [
+            model.probability_alive(params, frequency, recency, T),
+            model.survival_if_alive(params, horizon, *ahead),
+            model.mass_if_alive(params, float(rng.integers(0, 30)), horizon, *ahead),
+        ]:
+            assert ((chance >= 0) & (chance <= 1 + 1e-12)).all()
+        for number in [
+            model.purchases_if_alive(params, horizon, *ahead),
+            model.expected_purchases(params, np.array([0.0, horizon])),
+            model.residual_purchases_if_alive(params, rate, 0.0, np.inf, *ahead),
+            model.residual_purchases_if_alive(params, rate, 5.0, 9.0, *ahead),
+        ]:
+            assert ((number >= 0) & np.isfinite(number)).all()
+
+
 @settings(max_examples=100, deadline=None)
 @given(case=purchase_cases(), silence=st.floats(0, 1_000))
 def test_the_chance_to_be_alive_falls_with_silence(case, silence):

@@ -138,7 +138,8 @@ def probability_alive(params: Params, frequency: Array, recency: Array, T: Array
     """Probability that she is still a customer at opportunity T, eq. 12: the share of the first term."""
     lasts, still = last_opportunities(recency, T)
     terms = log_terms(params, np.asarray(frequency)[..., None], lasts, still)
-    return np.asarray(1 / np.exp(terms - terms[..., :1]).sum(axis=-1))
+    share = np.exp(terms - terms.max(axis=-1, keepdims=True))
+    return np.asarray(share[..., 0] / share.sum(axis=-1))
 
 
 def survival_if_alive(params: Params, horizon: Array, frequency: Array, T: Array) -> Array:
