@@ -15,7 +15,7 @@ from scipy import stats
 
 from crmvalue.effects.arms import arm_values, relative_lift, welch_df
 from crmvalue.effects.experiment import experiment_effect
-from crmvalue.effects.families import critical_values
+from crmvalue.effects.families import corrected_p_values, critical_values
 from crmvalue.effects.units import Moments
 from crmvalue.errors import InputError
 
@@ -105,6 +105,13 @@ def test_several_arms_have_the_p_values_of_scipy() -> None:
     assert [arm.effect.lower for arm in found.arms] == pytest.approx(interval.low, abs=0.002)
 
 
+def test_the_interval_holds_no_effect_where_the_corrected_p_value_is_above_the_level() -> None:
+    variances, df = np.array([0.5, 2.0, 1.0]), np.array([20.0, 40.0, np.inf])
+    for correction in ("none", "dunnett", "bonferroni"):
+        bounds = critical_values(variances, 1.5, df, 0.95, correction)
+        assert corrected_p_values(bounds, variances, 1.5, df, correction) == pytest.approx([0.05] * 3, rel=1e-9)
+
+
 def test_corrected_intervals_are_wider_the_more_careful_the_correction() -> None:
     frame = spending()
     widths = []
@@ -156,9 +163,8 @@ def test_without_any_effect_three_arms_alarm_in_one_of_twenty_experiments() -> N
     alarms = 0
     for row in range(runs):
         df = welch_df(variances[row], np.full(4, n))
-        bounds = critical_values(variances[row, 1:], variances[row, 0], df, 0.95, "dunnett")
         t = (means[row, 1:] - means[row, 0]) / np.sqrt(variances[row, 1:] + variances[row, 0])
-        alarms += bool((np.abs(t) > bounds).any())
+        alarms += corrected_p_values(t, variances[row, 1:], variances[row, 0], df, "dunnett").min() < 0.05
     assert 0.03 <= alarms / runs <= 0.07
 
 

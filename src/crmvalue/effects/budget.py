@@ -146,14 +146,7 @@ def allocate_budget(
     budget = require_number("total", total, above=0)
     low, high = read_bounds(names, budget, bounds)
     today = np.array([read_for("current", current, name, at_least=0.0) for name in names])
-    weights = np.array(
-        [
-            read_for("margin", margin, name, above=0.0)
-            if isinstance(margin, Mapping)
-            else require_number("margin", margin, above=0)
-            for name in names
-        ]
-    )
+    weights = read_margins(names, margin)
     best = best_split(listed, weights, budget, low, high)
     tolerance = 1e-9 * budget
     at_low, at_high = best <= low + tolerance, best >= high - tolerance
@@ -200,6 +193,13 @@ def read_for(
     if name not in values:
         raise InputError(f"{argument}: channel {name!r} is missing. Pass a number for each channel.")
     return require_number(f"{argument} of {name!r}", values[name], at_least=at_least, above=above)
+
+
+def read_margins(names: list[str], margin: float | Mapping[str, float]) -> Array:
+    """Return the margin of each channel."""
+    if isinstance(margin, Mapping):
+        return np.array([read_for("margin", margin, name, above=0.0) for name in names])
+    return np.full(len(names), require_number("margin", margin, above=0))
 
 
 def read_bounds(
