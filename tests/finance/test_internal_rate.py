@@ -2,6 +2,7 @@
 
 import math
 from fractions import Fraction
+from itertools import pairwise, zip_longest
 
 import numpy as np
 import pytest
@@ -113,6 +114,47 @@ def test_a_rate_at_which_the_value_only_touches_zero_is_found_once(repeat):
     found = internal_rates_of_return(flow)
     assert found.rates.tolist() == pytest.approx([0.1], abs=1e-3)  # a root of order 4 has a quarter of the digits
     assert is_worthless(np.array(flow), found.rates[0])
+
+
+def exact_count(flow: list[int]) -> int:
+    """Return the number of distinct rates above -1, by Sturm's theorem in exact fractions.
+
+    Growth g is a rate's 1 + r: the flow is a polynomial in g, the oldest payment at the highest power.
+    """
+    ends = [place for place, paid in enumerate(flow) if paid]
+    first = [Fraction(paid) for paid in flow[ends[0] : ends[-1] + 1]]
+    degree = len(first) - 1
+    chain = [first, [paid * (degree - place) for place, paid in enumerate(first[:-1])]]
+    while len(chain[-1]) > 1:
+        left, divisor = list(chain[-2]), chain[-1]
+        while len(left) >= len(divisor):
+            factor = left[0] / divisor[0]
+            left = [a - factor * b for a, b in zip_longest(left, divisor, fillvalue=Fraction())][1:]
+        while left and left[0] == 0:
+            left = left[1:]
+        if not left:
+            break
+        chain.append([-value for value in left])
+
+    def changes(values: list[Fraction]) -> int:
+        signs = [value > 0 for value in values if value]
+        return sum(a != b for a, b in pairwise(signs))
+
+    return changes([part[-1] for part in chain if part]) - changes([part[0] for part in chain if part])
+
+
+small = st.lists(st.integers(-5, 5), min_size=2, max_size=10)
+repeated = st.sampled_from([[1], [1, -1], [1, -2, 1], [4, -4, 1]])  # rates of 0 once and twice, of -50 % twice
+
+
+@settings(deadline=None, max_examples=400)  # a busy machine is no failure
+@given(flow=small, factor=repeated)
+def test_there_are_as_many_rates_as_the_theorem_of_sturm_counts(flow, factor):
+    assume(any(flow))
+    flow = np.convolve(flow, factor).tolist()
+    found = internal_rates_of_return(flow)
+    assert len(found.rates) == exact_count(flow)
+    assert all(is_worthless(np.array(flow), rate) for rate in found.rates)
 
 
 payments = st.lists(st.integers(-1000, 1000), min_size=2, max_size=30)

@@ -34,7 +34,7 @@ class InternalRates:
     notes: tuple[str, ...]  # what a reader must know: why there is no rate, or what more than one means
 
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
 
     @property
     def rate(self) -> float:
