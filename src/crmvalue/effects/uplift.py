@@ -159,7 +159,7 @@ def uplift_depth(
     pays = profit[at] > 0
     reach = depth[at] * n if pays else 0.0
     per_customer = np.append(0.0, uplift * depth)
-    area = np.trapezoid(per_customer, np.append(0.0, depth))
+    area = 0.5 * np.diff(depth, prepend=0.0) @ (per_customer[1:] + per_customer[:-1])
     return UpliftDepth(
         depth=depth,
         customers=np.rint(depth * n).astype(np.int64),
