@@ -301,12 +301,12 @@ def plot_levers(levers: Levers, ax: Axes, *, currency: str = "") -> Axes:
     rows = np.arange(len(order))
     ax.barh(rows, gain, height=0.62, color=[PALETTE["green" if each >= 0 else "orange"] for each in gain])
     for row, each, part in zip(rows, gain, share, strict=True):
-        text = money_tick(each, currency) + (f" · {signed(f'{100 * part:+.1f}%')}" if np.isfinite(part) else "")
-        write(ax, (max(each, 0), row), text, size=11)
+        texts = [money_tick(each, currency)] + ([signed(f"{100 * part:+.1f}%")] if np.isfinite(part) else [])
+        write(ax, (max(each, 0), row), texts[-1] if is_narrow(ax) else " · ".join(texts), size=11)
     ax.axvline(0, color=PALETTE["muted"], lw=1)
     ax.set_yticks(rows, [levers.lever[each] for each in order])
     ax.invert_yaxis()
-    room = 3.2 if is_narrow(ax) else 1.3
+    room = 1.8 if is_narrow(ax) else 1.3
     ax.set_xlim(min(0.0, 1.1 * gain.min()), room * max(gain.max(), 0.0) or 1.0)
     tidy(ax, values_on=None)
     return ax
