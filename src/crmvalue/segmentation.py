@@ -19,6 +19,7 @@ from crmvalue.segments.scoring import RfmScores, rescore_rfm, score_rfm
 from crmvalue.segments.stages import STAGES, LifecycleStages, lifecycle_stage
 from crmvalue.segments.thresholds import NestedThresholds, RfmThresholds
 from crmvalue.segments.tiers import Concentration, ValueTiers, concentration, value_tiers
+from crmvalue.segments.trend import add_trend
 
 __all__ = [
     "score_rfm",
@@ -26,6 +27,7 @@ __all__ = [
     "RfmScores",
     "RfmThresholds",
     "NestedThresholds",
+    "add_trend",
     "segment_customers",
     "check_rules",
     "rules_from_table",

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from crmvalue.errors import InputError
 from crmvalue.reporting import segment_plots as plots
 from crmvalue.segmentation import (
+    cluster_customers,
     concentration,
     lifecycle_stage,
     score_rfm,
@@ -61,6 +62,7 @@ def test_every_plot_returns_the_axes_that_it_was_given() -> None:
         (plots.plot_tiers, value_tiers(SUMMARY)),
         (plots.plot_tiers, value_tiers(SUMMARY.assign(total_spend=-1.0))),
         (plots.plot_stages, lifecycle_stage(SALES)),
+        (plots.plot_clusters, cluster_customers(SUMMARY, n_clusters=3, n_bootstrap=1, rng=0)),
     ]
     for plot, source in drawn:
         for width in (3.0, 9.0):

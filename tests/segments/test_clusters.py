@@ -59,7 +59,7 @@ def test_clusters_are_numbered_by_the_last_feature_and_told_in_words():
     assert table["mean_total_spend"].is_monotonic_decreasing
     assert table["customers"].tolist() == [60, 60, 60]
     assert table["customers"].sum() == clusters.n_customers
-    assert table["profile"].tolist()[0] == "low purchases, high total_spend"
+    assert table["profile"].tolist()[0] == "few purchases, high spend"
     means = clusters.frame.groupby("cluster")[FEATURES].mean()
     assert table["mean_purchases"].tolist() == pytest.approx(means["purchases"].tolist())
 

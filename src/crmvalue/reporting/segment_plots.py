@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from crmvalue.segmentation import (
         Concentration,
+        CustomerClusters,
         LifecycleStages,
         RfmScores,
         SegmentMigration,
@@ -252,6 +253,36 @@ def plot_stages(stages: LifecycleStages, ax: Axes) -> Axes:
     ax.set_yticks(rows, [str(name).capitalize() for name in names])
     ax.invert_yaxis()
     ax.set_xlim(0, (1.9 if is_narrow(ax) else 1.2) * max(customers.max(), 1))
+    tidy(ax, values_on=None)
+    return ax
+
+
+def plot_clusters(clusters: CustomerClusters, ax: Axes) -> Axes:
+    """Count of the customers in each cluster, and the cluster in words.
+
+    Parameters
+    ----------
+    clusters : CustomerClusters
+        From `cluster_customers`.
+    ax : matplotlib.axes.Axes
+        Where to draw.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The same `ax`.
+    """
+    numbers, customers, shares, words = columns(clusters.table, "cluster", "customers", "customer_share", "profile")
+    rows = np.arange(len(numbers))
+    ax.barh(rows, customers, height=0.36, color=PALETTE["blue"])
+    for row, (count, share, text) in enumerate(zip(customers, shares, words, strict=True)):
+        write(ax, (count, row), f"{count_text(count)} · {share_text(share, 0)}")
+        short = textwrap.shorten(str(text).replace("_", " "), 44 if is_narrow(ax) else 110, placeholder=" …")
+        write(ax, (0, row - 0.36), short, color="muted", size=9 if is_narrow(ax) else 11)
+    ax.set_yticks(rows, [str(number) for number in numbers])
+    ax.set_ylim(len(rows) - 0.5, -0.65)
+    ax.set_xlim(0, (1.9 if is_narrow(ax) else 1.2) * max(customers.max(), 1))
+    ax.set_ylabel("Cluster")
     tidy(ax, values_on=None)
     return ax
 

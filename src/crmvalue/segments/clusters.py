@@ -29,13 +29,19 @@ MOST_FITTED = 20_000  # customers from whom clusters are learnt; all are then as
 MOST_COMPARED = 3_000  # customers for the silhouette, which compares all pairs
 NARROWEST = 0.1  # standard deviations of a mixture's groups: else each count, such as one purchase, is a group
 STARTS = 5  # of each fit; the best counts
-WORDS = (
-    (1.25, "very high"),
-    (0.5, "high"),
-    (-0.5, "average"),
-    (-1.25, "low"),
-    (-math.inf, "very low"),
-)  # by standard deviations from the mean of all customers
+STEPS = (1.25, 0.5, -0.5, -1.25)  # standard deviations from the mean of all customers at which the words change
+WORDS = ("very high {}", "high {}", "average {}", "low {}", "very low {}")
+PLAIN_WORDS = {
+    "days_since_last": (
+        "bought very long ago",
+        "bought long ago",
+        "bought some time ago",
+        "bought lately",
+        "bought very lately",
+    ),
+    "purchases": ("very many purchases", "many purchases", "average purchases", "few purchases", "very few purchases"),
+    "total_spend": ("very high spend", "high spend", "average spend", "low spend", "very low spend"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -132,7 +138,7 @@ def cluster_customers(
     >>> clusters.frame["cluster"].tolist()
     [2, 2, 2, 1, 1, 1]
     >>> clusters.table["profile"].tolist()
-    ['high purchases, high total_spend', 'low purchases, low total_spend']
+    ['many purchases, high spend', 'few purchases, low spend']
     """
     require_sklearn()
     names = check_features(features)
@@ -309,5 +315,6 @@ def in_words(means: Array, names: Sequence[str]) -> str:
     """Return a cluster in words, from its means in standard deviations."""
     if np.isnan(means).any():
         return "nobody"
-    words = [next(word for least, word in WORDS if mean >= least) for mean in means]
-    return ", ".join(f"{word} {name}" for word, name in zip(words, names, strict=True))
+    level = [sum(mean < step for step in STEPS) for mean in means]
+    words = [PLAIN_WORDS.get(name, WORDS)[at].format(name) for at, name in zip(level, names, strict=True)]
+    return ", ".join(words)

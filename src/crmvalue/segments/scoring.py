@@ -95,7 +95,7 @@ def score_rfm(
     weights : mapping of str to float, optional
         Weight, at least 0, of "r", "f", "m" and of each further measure in the weighted score; 0 if not named.
     also : sequence of str
-        Further columns to score, more being better, such as "trend" from `spend_trend`. "tenure" is the time since the
+        Further columns to score, more being better, such as "trend" from `add_trend`. "tenure" is the time since the
         first purchase, the column T of the summary.
 
     Returns
