@@ -467,6 +467,21 @@ def test_a_return_over_two_years_is_annualized_to_the_one_that_compounds_to_it()
     assert result.npv == pytest.approx(0.0, abs=1e-12)
 
 
+def test_lines_of_nothing_before_and_after_all_others_change_no_figure():
+    nothing = pd.DataFrame({"when": ["2020-01-01", "2030-01-01"], "worth": [0.0, 0.0]})
+    one = return_on_investment(BENEFITS, COSTS, discount_rate=0.1, **NAMES)
+    other = return_on_investment(pd.concat([nothing, BENEFITS]), COSTS, discount_rate=0.1, **NAMES)
+    assert figures(other) == figures(one)
+    pd.testing.assert_frame_equal(other.years, one.years)
+    pd.testing.assert_frame_equal(other.cash_flow, one.cash_flow)
+
+
+def test_lines_of_nothing_alone_bring_nothing():
+    result = return_on_investment(SAME_DAY.assign(amount=0.0), SAME_DAY.assign(amount=0.0), discount_rate=0.1)
+    assert (result.net_benefit, result.npv, result.payback) == (0.0, 0.0, 0.0)
+    assert np.isnan([result.roi, result.irr, result.annualized_roi]).all()
+
+
 def test_a_return_on_one_day_cannot_be_annualized():
     assert np.isnan(return_on_investment(SAME_DAY, SAME_DAY, discount_rate=0.1).annualized_roi)
 

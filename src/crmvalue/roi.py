@@ -34,7 +34,7 @@ from crmvalue.returns.figures import (
 from crmvalue.returns.guards import refuse_capital_charge
 from crmvalue.returns.notes import notes_on_figures, notes_on_overlap
 from crmvalue.returns.overlap import MECHANISMS
-from crmvalue.returns.reading import cost_risk, first_day_number, to_day
+from crmvalue.returns.reading import cost_risk, first_day_number, to_day, without_zeros
 from crmvalue.risk.break_even import BreakEven, break_even
 from crmvalue.risk.distributions import Distribution, beta, empirical, lognormal, normal, pert, triangular, uniform
 from crmvalue.risk.simulation import SimulatedRoi, simulate_roi
@@ -101,8 +101,8 @@ class ReturnOnInvestment:
     period: Period  # length of a period of `cash_flow`
     discount_rate: float  # per year
     start: np.datetime64  # day to which everything is discounted
-    first_day: np.datetime64  # day of the earliest line
-    last_day: np.datetime64  # day of the latest line
+    first_day: np.datetime64  # day of the earliest line that is not 0
+    last_day: np.datetime64  # day of the latest line that is not 0
     benefit_lines: int  # lines of the benefits
     cost_lines: int  # lines of the costs
     notes: tuple[str, ...]  # what a reader must know: why a figure is missing, or payback does not last
@@ -166,7 +166,7 @@ def return_on_investment(
         Cost of capital per year, 0.08 for 8 %; above -1.
     start : day, optional
         Day to which money is discounted and from which payback counts, not after the first line. By default the day
-        of the first line.
+        of the first line that is not 0.
     period : {"year", "quarter", "month", "week"}
         Calendar periods of the cash-flow table; a week begins on Monday.
     by : str or sequence of str
@@ -244,6 +244,7 @@ def return_on_investment(
     came = read_dated_amounts(opened, date=benefit_date, amount=benefit_amount, argument="benefits", keys=known)
     went = read_dated_amounts(ledger, date=cost_date, amount=cost_amount, argument="costs", keys=[*groups, *raised])
     notes = () if checked is None else notes_on_overlap(checked, opened, ledger, cost_date, cost_amount)
+    came, went = without_zeros(came, went)
     origin = first_day_number(came, went, start)
     cut = came.keys["risk_factor"] if checked is not None else np.zeros(len(came.days))
     more = cost_risk(went, cost_risk_factor)

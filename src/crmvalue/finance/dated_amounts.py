@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -12,7 +12,7 @@ import numpy as np
 from crmvalue._core import frames
 from crmvalue._core.checks import require_rows, rows_message
 from crmvalue._core.frames import AnyFrame
-from crmvalue._core.types import AnyArray, Array, IntArray
+from crmvalue._core.types import AnyArray, Array, BoolArray, IntArray
 from crmvalue.errors import InputError
 
 DATE_REMEDY = "Give each line a date, or ISO text such as 2011-12-31."
@@ -27,6 +27,12 @@ class DatedAmounts:
     amount: Array  # in the currency of the input, shape (n,)
     lines: int  # lines that were read
     keys: dict[str, AnyArray] = field(default_factory=dict)  # other columns that were asked for, each of shape (n,)
+
+
+def some_of(money: DatedAmounts, which: BoolArray | IntArray) -> DatedAmounts:
+    """Return some of the entries, by mask or place; `lines` stays."""
+    keys = {name: values[which] for name, values in money.keys.items()}
+    return replace(money, days=money.days[which], amount=money.amount[which], keys=keys)
 
 
 def require_dated_amounts(days: AnyArray, amount: Array, *, date: str, amount_name: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from crmvalue._core.types import AnyArray, Array, BoolArray, IntArray
 from crmvalue.finance.daily_flow import DailyFlow, daily_flow, discounted_sum
-from crmvalue.finance.dated_amounts import DatedAmounts
+from crmvalue.finance.dated_amounts import DatedAmounts, some_of
 from crmvalue.finance.exact_sums import exact_sum, exact_sums, running_sums
 from crmvalue.finance.internal_rate import InternalRates, rates_of_flow
 from crmvalue.finance.payback import payback_years
@@ -93,11 +93,6 @@ def view_figures(
         cut = replace(came, amount=came.amount * (1 - risk[0]))
         adjusted = return_figures(cut, replace(went, amount=went.amount * (1 + risk[1])), rate, origin)
     return [direct, everything, adjusted]
-
-
-def some_of(money: DatedAmounts, which: BoolArray | IntArray) -> DatedAmounts:
-    """Return some of the entries, by mask or place."""
-    return replace(money, days=money.days[which], amount=money.amount[which])
 
 
 def group_figures(

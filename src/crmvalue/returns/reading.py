@@ -7,14 +7,22 @@ import numpy as np
 from crmvalue._core.checks import require_day, require_rows
 from crmvalue._core.types import Array, Day
 from crmvalue.errors import InputError
-from crmvalue.finance.dated_amounts import DatedAmounts
+from crmvalue.finance.dated_amounts import DatedAmounts, some_of
 
 MOST_YEARS = 200  # columns of a table that somebody still reads; more is a year mistyped
 
 
+def without_zeros(came: DatedAmounts, went: DatedAmounts) -> tuple[DatedAmounts, DatedAmounts]:
+    """Leave out the entries of 0, which would only move the first and last day; keep them if there are no others."""
+    if not (came.amount.any() or went.amount.any()):
+        return came, went
+    return some_of(came, came.amount != 0), some_of(went, went.amount != 0)
+
+
 def first_day_number(came: DatedAmounts, went: DatedAmounts, start: Day | None) -> int:
     """Return the day number to discount to: `start`, or the day of the first line."""
-    first, last = min(came.days.min(), went.days.min()), max(came.days.max(), went.days.max())
+    days = np.concatenate([came.days, went.days])
+    first, last = days.min(), days.max()
     origin = int(first) if start is None else int(require_day("start", start).astype(np.int64))
     if origin > first:
         raise InputError(f"start: {start} is after the first line ({to_day(first)}). Pass that day or an earlier one.")
