@@ -164,8 +164,8 @@ def chosen_silence(gaps: PurchaseGaps, end: int, period: Period) -> tuple[int, s
     later = (still - ever) / still if still > 0 else 0.0
     text = (
         f"{RETURNS_COVERED:.0%} of the returns within {curve.time[n - 1]:.0f} days of a purchase come within {days} "
-        f"days ({int(curve.left[:n].sum()):,} returns of {gaps.n_customers:,} customers, Kaplan-Meier); of those silent for "
-        f"{days} days, {later:.1%} still come back by then"
+        f"days ({int(curve.left[:n].sum()):,} returns of {gaps.n_customers:,} customers, Kaplan-Meier); of those "
+        f"silent for {days} days, {later:.1%} still come back by then"
     )
     if days < LONGEST[period]:
         return LONGEST[period], f"{text}; raised to {LONGEST[period]} days, the longest {period}"
