@@ -7,62 +7,77 @@ Balinski & Young (2001) "Fair Representation", 2nd edition, chapter 2 (Hamilton'
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from crmvalue._core.types import Array, IntArray
+from crmvalue._core.types import Array
 from crmvalue.finance.exact_sums import CENTS, TOLERANCE
 
 MOST_VALUES = 50_000  # largest quantity up to which counts such as orders are split value by value
+
+
+BLOCK = 65_536  # parts that are worked on at a time, so that they stay in the processor's cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Weights:
     """Shares to split by: of each part, or of each value that parts have if these are small counts."""
 
-    share: Array  # of each part, sum 1; or of one part with each value
-    code: IntArray | None  # place in `share` of each part, None if it has one for each
-    counts: Array | None  # parts that have each value
+    share: Array  # of each part, sum 1; or of one part of quantity 0, 1, 2 and so on
+    quantity: Array  # of each part
+    counts: Array | None  # parts of quantity 0, 1, 2 and so on; None if `share` is of each part
+
+
+def blocks(n: int) -> Iterator[slice]:
+    """Slices that together are the n parts."""
+    return (slice(start, start + BLOCK) for start in range(0, n, BLOCK))
 
 
 def weights_of(quantity: Array, total: float) -> Weights:
     """Return the shares of quantities of at least 0, whose sum is `total` and above 0."""
     if len(quantity) > MOST_VALUES and quantity.max() <= MOST_VALUES:
-        code = quantity.astype(np.int64)
-        if (code == quantity).all():
-            counts = np.bincount(code).astype(float)
-            return Weights(share=np.arange(len(counts)) / total, code=code, counts=counts)
-    return Weights(share=quantity / total, code=None, counts=None)
+        counts = np.zeros(int(quantity.max()) + 1)
+        for block in blocks(len(quantity)):
+            code = quantity[block].astype(np.int64)
+            if (code != quantity[block]).any():
+                break
+            counts += np.bincount(code, minlength=len(counts))
+        else:
+            return Weights(share=np.arange(len(counts)) / total, quantity=quantity, counts=counts)
+    return Weights(share=quantity / total, quantity=quantity, counts=None)
 
 
 def split_by(cents: float, weights: Weights, out: Array) -> None:
     """Write into `out` what `split` would return, faster where many parts have the same few values."""
-    if weights.code is None or weights.counts is None:
+    if weights.counts is None:
         split(cents, weights.share, out)
         return
     exact, counts = weights.share * abs(cents), weights.counts
     parts = np.floor(exact)
+    missing = int(abs(cents) - float(parts @ counts))
+    if missing >= len(out):  # rounding in the shares of very large amounts
+        split(cents, weights.quantity / weights.quantity.sum(), out)
+        return
     remainder = np.where(counts > 0, exact - parts, -1.0)
-    missing = abs(cents) - float(parts @ counts)
-    equal = None
-    if 0 < missing < len(out):
+    equal = np.zeros(len(parts), dtype=bool)
+    if missing > 0:
         order = np.argsort(-remainder, kind="stable")
         least = remainder[order[np.searchsorted(np.cumsum(counts[order]), missing)]]
         above = remainder > least
         parts += above
-        missing -= float(counts[above].sum())
+        missing -= int(counts[above].sum())
         equal = remainder == least
-    np.take(parts, weights.code, out=out, mode="clip")
-    if equal is not None:
-        one = np.flatnonzero(equal)
-        ties = weights.code == one[0] if len(one) == 1 else equal[weights.code]
-        last = np.flatnonzero(ties)[int(missing) - 1]
-        np.add(out[: last + 1], ties[: last + 1], out=out[: last + 1])
-    elif missing > 0:
-        top_up(out, exact[weights.code] - np.floor(exact)[weights.code], int(missing))
-    if cents < 0:
-        np.negative(out, out=out)
+    sign = -1.0 if cents < 0 else 1.0
+    parts *= sign
+    for block in blocks(len(out)):
+        code = weights.quantity[block].astype(np.int64)
+        np.take(parts, code, out=out[block], mode="clip")
+        if missing > 0:
+            ties = np.flatnonzero(equal[code])[:missing]
+            out[block][ties] += sign
+            missing -= len(ties)
 
 
 def to_cents(amount: Array) -> Array:

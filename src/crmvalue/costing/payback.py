@@ -96,8 +96,8 @@ def channel_payback(
     -----
     ``contribution = margin * (revenue + refunds) / customers`` of the cohort in that month, times ``(1 + annual_rate)
     ** (-age / 12)``. A month counts if it has ended on `observation_end`. The curve of a channel takes, at each age,
-    the mean over the customers of the cohorts that have seen it, and adds these means up. Spend that names no channel is
-    on a row without one: it is not spread.
+    the mean over the customers of the cohorts that have seen it, and adds these means up.
+    Spend that names no channel is on a row without one: it is not spread.
 
     Examples
     --------
