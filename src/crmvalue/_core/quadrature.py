@@ -11,7 +11,7 @@ from crmvalue._core.types import Array, IntArray
 
 NODES = 24  # a panel; exact to the last bits for integrands whose logarithm bends at the scale of a panel
 PANEL = 4.0  # longest panel, in units of log time: singularities lie π away from the real line
-VALUES_AT_ONCE = 131_072  # bounds the memory, and stays in the processor's cache
+VALUES_AT_ONCE = 16_384  # bounds the memory, and stays in the processor's cache
 NEGLIGIBLE = 42.0  # exp(-42) = 6e-19 does not reach the last digit of a sum
 
 
