@@ -6,7 +6,7 @@ in `crmvalue.segments`, one file a question.
 
 from crmvalue.segments.clusters import CustomerClusters, cluster_customers
 from crmvalue.segments.migration import SegmentMigration, segment_migration
-from crmvalue.segments.profiles import SalesProfile, SegmentProfile, cross_table, sales_profile, segment_profile
+from crmvalue.segments.profiles import SegmentProfile, segment_profile
 from crmvalue.segments.rules import (
     SEGMENT_RULES,
     SegmentRule,
@@ -15,6 +15,7 @@ from crmvalue.segments.rules import (
     rules_from_table,
     segment_customers,
 )
+from crmvalue.segments.sales import SalesProfile, cross_table, sales_profile
 from crmvalue.segments.scoring import RfmScores, rescore_rfm, score_rfm
 from crmvalue.segments.stages import STAGES, LifecycleStages, lifecycle_stage
 from crmvalue.segments.thresholds import NestedThresholds, RfmThresholds

@@ -16,7 +16,7 @@ from crmvalue._core.special import beta_quantile
 from crmvalue._core.types import AnyArray, Array, Frame, IntArray
 from crmvalue.errors import InputError
 from crmvalue.segments.customers import as_number, check_numbers, join_customers, open_customers
-from crmvalue.segments.profiles import is_missing
+from crmvalue.segments.groups import is_missing
 from crmvalue.segments.rules import Segments
 
 CAME, GONE = "(new)", "(lost)"  # row of those who are only in `after`, column of those who are only in `before`
