@@ -235,7 +235,7 @@ def test_a_pool_without_a_driver_stays_on_a_line_of_its_own():
 @pytest.mark.parametrize(
     ("drivers", "bases", "message"),
     [
-        (DRIVERS, {"servise": "tickets"}, r"^bases: unknown name 'servise' in 1 of 1 rows .*Did you mean 'service'"),
+        (DRIVERS, {"servicee": "tickets"}, r"^bases: unknown name 'servicee' in 1 of 1 rows .*Did you mean 'service'"),
         (DRIVERS, {"service": "calls"}, r"^drivers: column 'calls' is missing"),
         (DRIVERS, {"service": "customer_id"}, r"^bases: 'customer_id' names the cost objects"),
         (DRIVERS, ["service"], r"^bases: got list\. Pass a dict"),

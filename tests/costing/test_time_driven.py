@@ -90,7 +90,7 @@ def test_kept_columns_are_missing_on_the_line_of_unused_capacity():
         (POOLS.assign(capacity=0), ACTIVITIES, r"^pools: capacity of 0 in 1 of 1 rows \(pool service\)"),
         (POOLS.assign(cost=-1.0), ACTIVITIES, r"^pools, column 'cost': missing, infinite or negative"),
         (pd.concat([POOLS, POOLS]), ACTIVITIES, r"^pools: pool named again in 1 of 2 rows"),
-        (POOLS, ACTIVITIES.assign(pool="servce"), r"unknown name 'servce' in 3 of 3 rows .*Did you mean 'service'"),
+        (POOLS, ACTIVITIES.assign(pool="servicee"), r"unknown name 'servicee' in 3 of 3 rows .*Did you mean 'service'"),
         (POOLS, ACTIVITIES.assign(minutes=[1, -1, 1]), r"^activities, column 'minutes': .* \(row 1\)"),
         (POOLS, ACTIVITIES.assign(activity=["a", None, "c"]), r"column 'activity': missing name in 1 of 3 rows"),
         (POOLS.iloc[:0], ACTIVITIES, r"^pools: the frame has no rows"),
