@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from crmvalue._core.checks import require_number, require_rows
 from crmvalue._core.frames import AnyFrame, one_row, open_frame, to_native
+from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame, TimeUnit
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.data.transactions import Transactions
@@ -73,6 +74,9 @@ class CustomerValue:
     discount_rate: float  # per year
     margin: float  # share of spend that is kept, 0 to 1
 
+    __repr__ = result_text
+    _repr_html_ = result_html
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class HistoricalValue:
@@ -82,6 +86,9 @@ class HistoricalValue:
     total: float  # sum of contribution, in currency
     n: int  # customers
     margin: float  # share of the amounts that is kept, 0 to 1
+
+    __repr__ = result_text
+    _repr_html_ = result_html
 
 
 def expected_spend(fit: SpendFit, customers: CustomerSummary | Frame) -> Frame:

@@ -23,6 +23,7 @@ from crmvalue._core.frames import (
     read_numbers,
     to_native,
 )
+from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame, TimeUnit
 from crmvalue.errors import InputError
 from crmvalue.finance.rates import periodic_rate
@@ -52,6 +53,9 @@ class ContractValue:
     horizon: float  # periods from now within which payments count; may be infinite
     time_unit: TimeUnit  # length of a contract period
     discount_rate: float  # per year
+
+    __repr__ = result_text
+    _repr_html_ = result_html
 
 
 def survival_curve(fit: RetentionFit, t: ArrayLike) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_rows
+from crmvalue._core.show import result_text
 from crmvalue._core.types import AnyArray, Array, Frame, IntArray
 from crmvalue.costing.apportion import split, to_cents
 from crmvalue.costing.grouping import group_rows, match
@@ -55,6 +56,7 @@ class AcquisitionCost:
 
     to_frame = as_pandas
     to_dict = as_dict
+    __repr__ = result_text
     _repr_html_ = as_html
 
 

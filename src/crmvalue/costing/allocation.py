@@ -10,6 +10,7 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_option
+from crmvalue._core.show import result_text
 from crmvalue._core.types import AnyArray, Array, Frame
 from crmvalue.costing.apportion import round_to_sum, split_by, to_cents, weights_of
 from crmvalue.costing.drivers import Drivers, read_drivers, read_services
@@ -53,6 +54,7 @@ class CostAllocation:
     assumptions: tuple[str, ...]  # what the figures rest on, in words
 
     to_frame = as_pandas
+    __repr__ = result_text
     _repr_html_ = as_html
 
     def to_dict(self) -> dict[str, object]:

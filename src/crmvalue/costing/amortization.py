@@ -10,6 +10,7 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_day, require_rows
+from crmvalue._core.show import result_text
 from crmvalue._core.types import AnyArray, Array, Day, Frame, IntArray
 from crmvalue.costing.apportion import to_cents
 from crmvalue.costing.ledger import Ledger, as_ledger, ledger_columns, read_lines
@@ -43,6 +44,7 @@ class AmortizedLedger:
 
     to_frame = as_pandas
     to_dict = as_dict
+    __repr__ = result_text
     _repr_html_ = as_html
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from crmvalue._core import frames
 from crmvalue._core.checks import require_option
 from crmvalue._core.periods import PERIODS, first_days, period_numbers
+from crmvalue._core.show import result_text
 from crmvalue._core.types import AnyArray, Array, Frame, IntArray, Period
 from crmvalue.costing.grouping import group_rows, reading_order, shares_of
 from crmvalue.costing.ledger import Ledger, as_ledger, read_lines
@@ -43,6 +44,7 @@ class CostBreakdown:
 
     to_frame = as_pandas
     to_dict = as_dict
+    __repr__ = result_text
     _repr_html_ = as_html
 
 
@@ -64,6 +66,7 @@ class StageCosts:
 
     to_frame = as_pandas
     to_dict = as_dict
+    __repr__ = result_text
     _repr_html_ = as_html
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_number, require_rows
+from crmvalue._core.show import result_text
 from crmvalue._core.types import AnyArray, Array, Frame
 from crmvalue.costing.presentation import as_dict, as_html, as_pandas, number_text
 from crmvalue.errors import InputError
@@ -33,6 +34,7 @@ class CostLines:
 
     to_frame = as_pandas
     to_dict = as_dict
+    __repr__ = result_text
     _repr_html_ = as_html
 
 

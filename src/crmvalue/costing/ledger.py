@@ -12,6 +12,7 @@ import numpy as np
 from crmvalue._core import frames
 from crmvalue._core.checks import require_columns, require_rows
 from crmvalue._core.frames import AnyFrame
+from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Frame
 from crmvalue.costing.currency import converted, one_currency
 from crmvalue.costing.names import is_blank, plain_name, renamed_column, spelled, spelling_table
@@ -65,6 +66,9 @@ class Ledger:
     audit: LedgerAudit
     total: float  # sum of all amounts, credits taken off; to the cent if the amounts are whole cents
     currency: str | None = None  # of all amounts; None if the lines do not say
+
+    __repr__ = result_text
+    _repr_html_ = result_html
 
 
 def prepare_ledger(

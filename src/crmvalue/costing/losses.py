@@ -10,6 +10,7 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_number
+from crmvalue._core.show import result_text
 from crmvalue._core.types import AnyArray, Array, Day, Frame
 from crmvalue.costing.grouping import match, ranked
 from crmvalue.costing.ledger import Ledger, as_ledger, read_lines
@@ -44,6 +45,7 @@ class ChurnCost:
 
     to_frame = as_pandas
     to_dict = as_dict
+    __repr__ = result_text
     _repr_html_ = as_html
 
 

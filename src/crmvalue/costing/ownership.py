@@ -8,6 +8,7 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_day, require_number
+from crmvalue._core.show import result_text
 from crmvalue._core.types import Day, Frame, IntArray
 from crmvalue.costing.grouping import group_rows
 from crmvalue.costing.ledger import Ledger, as_ledger, read_lines
@@ -38,6 +39,7 @@ class OwnershipCost:
 
     to_frame = as_pandas
     to_dict = as_dict
+    __repr__ = result_text
     _repr_html_ = as_html
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_day, require_number
+from crmvalue._core.show import result_text
 from crmvalue._core.types import AnyArray, Array, Day, Frame, IntArray
 from crmvalue.costing.grouping import group_rows, ranked
 from crmvalue.costing.ledger import Ledger, as_ledger, ledger_columns, read_lines, without_blanks
@@ -49,6 +50,7 @@ class ChannelPayback:
 
     to_frame = as_pandas
     to_dict = as_dict
+    __repr__ = result_text
     _repr_html_ = as_html
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_number
+from crmvalue._core.show import result_text
 from crmvalue._core.types import AnyArray, Array, Frame
 from crmvalue.costing.allocation import CostAllocation
 from crmvalue.costing.grouping import match, ranked
@@ -42,6 +43,7 @@ class CustomerProfit:
 
     to_frame = as_pandas
     to_dict = as_dict
+    __repr__ = result_text
     _repr_html_ = as_html
 
 
@@ -64,6 +66,7 @@ class WhaleCurve:
 
     to_frame = as_pandas
     to_dict = as_dict
+    __repr__ = result_text
     _repr_html_ = as_html
 
 

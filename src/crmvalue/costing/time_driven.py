@@ -14,6 +14,7 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_rows
+from crmvalue._core.show import result_text
 from crmvalue._core.types import AnyArray, Array, Frame, IntArray
 from crmvalue.costing.grouping import match
 from crmvalue.costing.names import is_blank, spelled
@@ -43,6 +44,7 @@ class TimeDrivenCosts:
 
     to_frame = as_pandas
     to_dict = as_dict
+    __repr__ = result_text
     _repr_html_ = as_html
 
 

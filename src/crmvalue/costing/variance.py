@@ -9,6 +9,7 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_rows
+from crmvalue._core.show import result_text
 from crmvalue._core.types import AnyArray, Array, Frame
 from crmvalue.costing.grouping import group_rows
 from crmvalue.costing.ledger import Ledger, as_ledger, read_lines, without_blanks
@@ -43,6 +44,7 @@ class BudgetVariance:
 
     to_frame = as_pandas
     to_dict = as_dict
+    __repr__ = result_text
     _repr_html_ = as_html
 
 
