@@ -48,17 +48,20 @@ def best_fit(model: AnyModel, data: Sequence[Array], counts: IntArray) -> Found[
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # steps too far are tried and taken back
         while True:
             ended: Ascent = climb_along(model, point, free, data, counts)
-            if ended.converged:
-                return found_at(model, ended.point, free, ended, (*held, *findings(model, ended, free, data, counts)))
+            if ended.converged and not held:
+                return found_at(model, ended.point, free, ended, findings(model, ended, free, data, counts))
             params = model.Params(*np.exp(ended.point).tolist())
             limit = model.limit(params)
             if limit is not None:
                 simpler = best_fit(limit, data, counts)
                 if simpler.log_likelihood > ended.value - LOST:
                     return with_finding(simpler, tends_to(model, params, limit))
+            if ended.converged:
+                said = (f"{' '.join(held)} {model.diagnosis(params)}.", *findings(model, ended, free, data, counts))
+                return found_at(model, ended.point, free, ended, said)
             farthest = free[np.argmax(np.abs(ended.point - point)[free])]
             name = model.Params._fields[farthest]  # type: ignore[attr-defined]  # a NamedTuple
-            held.append(f"{name} ran to its bound and is held at {params[farthest]:.3g}. {model.diagnosis(params)}.")
+            held.append(f"{name} ran to its bound and is held at {params[farthest]:.3g}.")
             if 2 * len(held) > len(point):
                 raise ConvergenceError(no_maximum(model, params, counts))
             free = free[free != farthest]
