@@ -29,6 +29,16 @@ def test_codes_number_texts_by_their_first_appearance(texts, large, skip):
     assert first.tolist() == [texts.index(text) for text in seen]
 
 
+@settings(deadline=None)
+@given(numbers=st.lists(st.integers(0, 30), min_size=1, max_size=40), width=st.integers(2, 20), skip=st.integers(0, 3))
+def test_texts_of_one_length_are_coded_alike(numbers, width, skip):
+    texts = [f"{number:0{width}d}" for number in numbers]
+    codes, first = text_codes(pa.array(["x" * width] * skip + texts)[skip:])
+    seen: dict[str, int] = {}
+    assert codes.tolist() == [seen.setdefault(text, len(seen)) for text in texts]
+    assert first.tolist() == [texts.index(text) for text in seen]
+
+
 def test_very_long_texts_are_left_to_the_general_way():
     assert text_codes(pa.array(["x" * 600, "y"])) is None
 
