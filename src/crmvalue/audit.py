@@ -18,8 +18,8 @@ from crmvalue.data.cohorts import CohortTotals, cohort_totals, last_observed_day
 from crmvalue.data.transactions import Transactions, as_transactions
 from crmvalue.errors import InputError
 from crmvalue.retention.cohort_table import require_margin
-from crmvalue.retention.intervals import share_of
 from crmvalue.retention.lenses import change_table, decile_table, driver_table, spread_table, two_periods
+from crmvalue.retention.shares import share_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

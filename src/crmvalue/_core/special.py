@@ -12,11 +12,13 @@ from typing import TypeAlias
 import numpy as np
 from scipy.special import betainc, digamma, expit, exprel, gammaln, hyp2f1, ndtr, ndtri, polygamma
 from scipy.special import betaincinv as beta_quantile
+from scipy.special import gammaincinv as gamma_quantile
 
 from crmvalue._core.types import Array, BoolArray
 
 __all__ = [
     "beta_quantile",
+    "gamma_quantile",
     "digamma",
     "digamma_rise",
     "expit",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crmvalue._core.checks import require_number, require_time_unit
-from crmvalue._core.special import beta_quantile
+from crmvalue._core.intervals import binomial_interval
 from crmvalue._core.types import Array, Frame
 from crmvalue.data.transactions import Transactions
 from crmvalue.effects.customer_base import CustomerBase, measure_base
@@ -250,9 +250,9 @@ def retention_interval(base: CustomerBase, confidence: float) -> tuple[float, fl
     n = base.customers_before
     if not math.isfinite(n):
         return math.nan, math.nan
-    kept, tail = round(base.retention_rate * n), (1 - confidence) / 2
-    lower = float(beta_quantile(kept, n - kept + 1, tail)) if kept > 0 else 0.0
-    return lower, float(beta_quantile(kept + 1, n - kept, 1 - tail)) if kept < n else 1.0
+    kept = round(base.retention_rate * n)
+    lower, upper = binomial_interval(np.asarray(kept), np.asarray(n), confidence)
+    return float(lower), float(upper)
 
 
 def notes_on(base: CustomerBase, money: Money, points: float, annual: float) -> tuple[str, ...]:

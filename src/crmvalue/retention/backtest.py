@@ -9,6 +9,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 
 from crmvalue._core.frames import distinct_rows, join, like, open_frame
+from crmvalue._core.intervals import binomial_interval
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, BoolArray, Day, Frame, IntArray, TimeUnit
 from crmvalue.data.cohorts import day_as_number, purchase_gaps
@@ -18,7 +19,6 @@ from crmvalue.errors import InputError
 from crmvalue.models.bg_nbd import BG_NBD
 from crmvalue.models.fit import PurchaseFit, fit_purchases
 from crmvalue.models.model import PurchaseModel
-from crmvalue.retention.intervals import binomial_interval
 from crmvalue.retention.rates import checked_silence
 from crmvalue.retention.timing import chosen_silence
 

@@ -19,7 +19,7 @@ from crmvalue.data.transactions import Transactions, as_transactions
 from crmvalue.errors import InputError
 from crmvalue.retention.contract_rates import is_judged, period_starts, revenue_at
 from crmvalue.retention.contracts import Contracts
-from crmvalue.retention.intervals import share_of
+from crmvalue.retention.shares import share_of
 
 COUNTS = ("_crm_n", "_crm_new", "_crm_returned", "_crm_expanded", "_crm_contracted", "_crm_left")
 SUMS = ("_crm_in", "_crm_in_new", "_crm_in_returned", "_crm_more", "_crm_less", "_crm_in_left")

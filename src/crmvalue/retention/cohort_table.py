@@ -16,7 +16,7 @@ from crmvalue._core.types import AnyArray, Array, BoolArray, Day, Frame, IntArra
 from crmvalue.data.cohorts import cohort_totals, last_observed_day
 from crmvalue.data.transactions import Transactions, as_transactions
 from crmvalue.errors import InputError
-from crmvalue.retention.intervals import share_of, shares_of_first
+from crmvalue.retention.shares import share_of, shares_of_first
 
 Measure: TypeAlias = Literal["customers", "revenue", "margin", "orders"]
 MEASURES: tuple[Measure, ...] = ("customers", "revenue", "margin", "orders")

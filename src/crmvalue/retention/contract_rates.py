@@ -8,6 +8,7 @@ import numpy as np
 
 from crmvalue._core.checks import require_day, require_option
 from crmvalue._core.frames import like, open_frame
+from crmvalue._core.intervals import binomial_interval, poisson_interval
 from crmvalue._core.periods import PERIODS, first_days, period_numbers
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, BoolArray, Day, Frame, IntArray, Period
@@ -15,7 +16,7 @@ from crmvalue.data.cohorts import day_as_number
 from crmvalue.errors import InputError
 from crmvalue.retention.contracts import Contracts
 from crmvalue.retention.groups import codes_of, require_groups
-from crmvalue.retention.intervals import binomial_interval, poisson_interval, share_of
+from crmvalue.retention.shares import share_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

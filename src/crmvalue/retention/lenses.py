@@ -13,7 +13,7 @@ from crmvalue._core.periods import first_days, period_number, period_numbers
 from crmvalue._core.types import AnyArray, Array, BoolArray, IntArray, Period
 from crmvalue.data.cohorts import NEVER, day_as_number, eager_arrays
 from crmvalue.data.transactions import Transactions
-from crmvalue.retention.intervals import share_of
+from crmvalue.retention.shares import share_of
 
 QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 DECILES = 10

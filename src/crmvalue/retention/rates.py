@@ -10,6 +10,7 @@ import numpy as np
 
 from crmvalue._core.checks import require_option
 from crmvalue._core.frames import day_number, like, open_frame, to_native
+from crmvalue._core.intervals import binomial_interval, poisson_interval
 from crmvalue._core.periods import LONGEST, PERIODS, first_days, period_numbers
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Day, Frame, IntArray, Period
@@ -17,7 +18,7 @@ from crmvalue.data.cohorts import PurchaseGaps, day_as_number, last_observed_day
 from crmvalue.data.transactions import Transactions, as_transactions
 from crmvalue.errors import InputError
 from crmvalue.retention.groups import group_values, in_group, require_one_group
-from crmvalue.retention.intervals import binomial_interval, poisson_interval, share_of
+from crmvalue.retention.shares import share_of
 from crmvalue.retention.timing import chosen_silence
 
 

@@ -14,12 +14,12 @@ import numpy as np
 from crmvalue._core.checks import require_number
 from crmvalue._core.distributions import chi_squared_tail
 from crmvalue._core.frames import AnyFrame, count_rows, distinct_rows, like, open_frame
+from crmvalue._core.intervals import LEVEL
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.special import normal_quantile
 from crmvalue._core.types import AnyArray, Array, BoolArray, Frame, IntArray
 from crmvalue.errors import InputError
 from crmvalue.retention.groups import codes_of, require_few, require_groups
-from crmvalue.retention.intervals import LEVEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

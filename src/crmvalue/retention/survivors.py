@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import Array
 from crmvalue.errors import InputError
-from crmvalue.retention.intervals import share_of
+from crmvalue.retention.shares import share_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from crmvalue._core.frames import like, open_frame
+from crmvalue._core.intervals import LEVEL, binomial_interval
 from crmvalue._core.periods import LONGEST
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, BoolArray, Day, Frame, Period
 from crmvalue.data.cohorts import NEVER, PurchaseGaps, day_as_number, last_observed_day, purchase_gaps
 from crmvalue.data.transactions import Transactions, as_transactions
 from crmvalue.errors import InputError
-from crmvalue.retention.intervals import LEVEL, binomial_interval
 from crmvalue.retention.survival import Lifetimes, Survival, median_life, survival
 
 RETURNS_COVERED = 0.95  # share of the returns that come within the silence that is chosen

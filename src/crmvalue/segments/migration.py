@@ -11,8 +11,8 @@ import narwhals.stable.v2 as nw
 import numpy as np
 
 from crmvalue._core.frames import AnyFrame, collect, like, to_arrays
+from crmvalue._core.intervals import binomial_interval
 from crmvalue._core.show import result_html, result_text
-from crmvalue._core.special import beta_quantile
 from crmvalue._core.types import AnyArray, Array, Frame, IntArray
 from crmvalue.errors import InputError
 from crmvalue.segments.customers import as_number, check_numbers, join_customers, open_customers
@@ -20,7 +20,6 @@ from crmvalue.segments.groups import is_missing
 from crmvalue.segments.rules import Segments
 
 CAME, GONE = "(new)", "(lost)"  # row of those who are only in `after`, column of those who are only in `before`
-LEVEL = 0.95  # of the intervals
 OTHER_LIMITS = (
     "before and after were scored by different limits: some customers moved because the limits did. Score the later "
     "customers with rescore_rfm and the thresholds of the earlier ones."
@@ -182,7 +181,7 @@ def migration_columns(rows: Sequence[Any], columns: Sequence[Any], table: dict[s
     customers = table["customers"]
     totals = np.broadcast_to(customers.sum(axis=1, keepdims=True), customers.shape)
     known = np.where(totals > 0, totals, math.nan)
-    lower, upper = exact_interval(customers, totals)
+    lower, upper = binomial_interval(customers, totals)
     tall = {
         "before": np.repeat(np.array([str(name) for name in rows], dtype=object), len(columns)),
         "after": np.tile(np.array([str(name) for name in columns], dtype=object), len(rows)),
@@ -195,15 +194,6 @@ def migration_columns(rows: Sequence[Any], columns: Sequence[Any], table: dict[s
         "value_change": (table["value_after"] - table["value_before"]).ravel(),
     }
     return {name: values[:-1] for name, values in tall.items()}
-
-
-def exact_interval(k: Array, n: Array) -> tuple[Array, Array]:
-    """Clopper-Pearson interval of k of n; missing where n is 0."""
-    tail = (1 - LEVEL) / 2
-    inside = np.where(n > 0, n - k, 1)
-    lower = np.where(k > 0, beta_quantile(np.maximum(k, 1), inside + 1, tail), 0.0)
-    upper = np.where(inside > 0, beta_quantile(k + 1, np.maximum(inside, 1), 1 - tail), 1.0)
-    return np.where(n > 0, lower, math.nan), np.where(n > 0, upper, math.nan)
 
 
 def notes_on_limits(before: Segments | Frame, after: Segments | Frame) -> tuple[str, ...]:
