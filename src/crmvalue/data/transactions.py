@@ -130,7 +130,8 @@ def prepare_transactions(
 
     Notes
     -----
-    An amount of 0 is a purchase, as in the published data on which lifetime models are tested.
+    An amount of 0 is a purchase, as in the published data on which lifetime models are tested. A lazy frame is counted
+    in its own engine, in about five passes: cache a Spark frame that is costly to compute first.
 
     Examples
     --------
