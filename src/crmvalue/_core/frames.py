@@ -148,6 +148,13 @@ def day_number(column: str) -> nw.Expr:
     return past * 365 + leap_days.cast(nw.Int64) + in_year - EPOCH
 
 
+def date_number(frame: AnyFrame, column: str) -> nw.Expr:
+    """Day number of a column of whole dates; Polars stores just that."""
+    if frame.implementation.is_polars():
+        return nw.col(column).cast(nw.Int32).cast(nw.Int64)
+    return day_number(column)
+
+
 def value_at_first(column: str, order_by: str) -> nw.Expr:
     """Aggregate: the value of `column` where `order_by` is lowest. Not on Spark."""
     return narwhals.col(column).first(order_by=order_by)  # type: ignore[return-value]  # not yet in the stable API

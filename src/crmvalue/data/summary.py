@@ -215,7 +215,7 @@ def summarize_lazy(
     if audit.negative_amounts:
         customers = net_refunds(customers, days.filter(amount < 0))
 
-    first, last = frames.day_number("first_purchase"), frames.day_number("last_purchase")
+    first, last = (frames.date_number(customers, name) for name in ("first_purchase", "last_purchase"))
     last_day, per_unit, frequency = int(end.astype(np.int64)), DAYS_PER_UNIT[time_unit], nw.col("purchases") - 1
     customers = customers.with_columns(
         frequency=frequency,
