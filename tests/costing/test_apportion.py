@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmvalue.costing import apportion
-from crmvalue.costing.apportion import Weights, round_to_sum, split, split_by, split_evenly, to_cents
+from crmvalue.costing.apportion import Weights, round_to_sum, split, split_by, to_cents
 
 few = settings(deadline=None, max_examples=150)
 quantities = st.lists(st.integers(0, 12), min_size=1, max_size=40).filter(any)
@@ -45,14 +45,6 @@ def test_rounding_to_a_sum_keeps_each_amount_within_one(amounts):
     found = round_to_sum(exact, total)
     assert found.sum() == total
     assert (np.abs(found - exact) <= 1).all()
-
-
-@few
-@given(cents=st.lists(st.integers(-(10**9), 10**9), min_size=1, max_size=9), n=st.integers(1, 24))
-def test_even_parts_differ_by_a_cent_at_most(cents, n):
-    found = split_evenly(np.array(cents, dtype=float), n)
-    assert found.sum(axis=1).tolist() == cents
-    assert (found.max(axis=1) - found.min(axis=1) <= 1).all()
 
 
 def test_amounts_that_are_no_whole_cents_are_cut_towards_zero():

@@ -125,11 +125,3 @@ def round_to_sum(amounts: Array, total: float) -> Array:
     if missing > 0:
         top_up(parts, amounts - parts, missing)
     return parts
-
-
-def split_evenly(cents: Array, n: int) -> Array:
-    """Split each amount of whole cents into n parts that differ by one cent at most, the larger first, shape (k, n)."""
-    whole, rest = np.divmod(np.abs(cents), n)
-    parts = whole[:, None] + (np.arange(n) < rest[:, None])
-    signed: Array = np.copysign(parts, np.where(cents < 0, -1.0, 1.0)[:, None])
-    return signed

@@ -95,15 +95,9 @@ def cell_text(value: Any) -> str:
     if cell is None:
         return "–"
     if isinstance(cell, float):
-        return (
-            "∞"
-            if cell == math.inf
-            else "−∞"
-            if cell == -math.inf
-            else f"{cell:,.4g}"
-            if abs(cell) < 1
-            else (f"{cell:,.2f}")
-        )
+        if math.isinf(cell):
+            return "∞" if cell > 0 else "−∞"
+        return f"{cell:,.4g}" if abs(cell) < 1 else f"{cell:,.2f}"
     return f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else str(cell)
 
 
