@@ -18,7 +18,7 @@ from crmvalue.data.transactions import Transactions
 from crmvalue.errors import InputError
 from crmvalue.finance.rates import periodic_rate
 from crmvalue.models.discounting import discounted_purchases
-from crmvalue.models.distinct import distinct_pairs
+from crmvalue.models.distinct import distinct_states
 from crmvalue.models.fit import PurchaseFit, SpendFit, missing_spend, refuse_missing_spend
 from crmvalue.models.histories import (
     COUNT_RULES,
@@ -28,6 +28,7 @@ from crmvalue.models.histories import (
     open_customers,
     refuse,
 )
+from crmvalue.models.model import Parameters
 from crmvalue.models.predictions import (
     conditional_expected_purchases,
     discounted_residual_purchases,
@@ -219,18 +220,19 @@ def customer_value(
     horizon = require_number("horizon", horizon, above=0, at_most=MOST_PERIODS)
     discount_rate = require_number("discount_rate", discount_rate, above=-1)
     margin = require_number("margin", margin, at_least=0, at_most=1)
-    model, params = purchases_fit.model, purchases_fit.params
+    model = purchases_fit.model
     rate = periodic_rate(discount_rate, purchases_fit.time_unit)
 
-    def predict(frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
-        counts, times, pair = distinct_pairs(frequency, T)
+    def predict(params: Parameters, frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
+        states = distinct_states(model, params, frequency, recency, T)
+        *state, place = states
         alive = model.probability_alive(params, frequency, recency, T)
-        undiscounted = model.purchases_if_alive(params, horizon, counts, times)
-        discounted = discounted_purchases(model, params, horizon, rate, counts, times)
+        undiscounted = model.purchases_if_alive(state[0], horizon, *state[1:])
+        discounted = discounted_purchases(model, states, horizon, rate)
         return {
             "probability_alive": alive,
-            "expected_purchases": alive * undiscounted[pair],
-            "value": alive * discounted[pair] * margin,
+            "expected_purchases": alive * undiscounted[place],
+            "value": alive * discounted[place] * margin,
         }
 
     summary_frame = open_customers(summary, (*PURCHASES, "monetary_value"), argument="summary")

@@ -63,7 +63,7 @@ def test_every_number_agrees_with_the_sums_of_the_paper(seed):
     assert BG_BB.log_likelihood(params, *history) == pytest.approx(logarithm, rel=1e-10, abs=1e-11)
     assert BG_BB.probability_alive(params, *history) == pytest.approx(alive, rel=1e-10)
     assert BG_BB.conditional_expected_purchases(params, float(h), *history) == pytest.approx(expected, rel=1e-10)
-    assert BG_BB.mass_if_alive(params, float(k), float(h), history[0], history[2]) == pytest.approx(mass, rel=1e-10)
+    assert BG_BB.mass_if_alive(params, float(k), float(h), *history) == pytest.approx(mass, rel=1e-10)
 
 
 def test_fit_on_donations_gives_the_published_estimates(donations):
@@ -93,7 +93,7 @@ def test_predictions_and_fit_agree_with_lifetimes(donations, cdnow_folder):
 
 
 def test_discounted_purchases_for_ever_are_the_sum_of_the_paper():
-    rate, history = np.log(1.1), (np.array([3.0]), np.array([6.0]))
+    rate, history = np.log(1.1), (np.array([3.0]), np.array([5.0]), np.array([6.0]))
     k = np.arange(1, 2000.0)
     one_by_one = [BG_BB.survival_if_alive(PUBLISHED, j, *history)[0] * 1.1**-j for j in k]
     buys = (PUBLISHED.alpha + 3) / (PUBLISHED.alpha + PUBLISHED.beta + 6)

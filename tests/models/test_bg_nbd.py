@@ -70,7 +70,7 @@ def test_customer_1516_is_expected_to_buy_as_often_as_published():
 
 def test_a_negative_third_argument_is_no_trouble():
     params = Params(r=0.11, alpha=2.24, a=0.31, b=0.5)
-    found = purchases_if_alive(params, 30.0, np.array([0.0]), np.array([1.0]))
+    found = purchases_if_alive(params, 30.0, np.array([0.0]), np.array([0.0]), np.array([1.0]))
     assert found == pytest.approx([0.564588615533], abs=1e-12)
 
 

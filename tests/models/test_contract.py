@@ -92,7 +92,7 @@ def test_nothing_fails_over_the_widest_ranges(model):
             recency = np.minimum(np.ceil(recency), T)
             frequency = np.minimum(frequency, recency)
         horizon, rate = time_for(model, 10 ** rng.uniform(-2, 3.86)), 10 ** rng.uniform(-5, 0)
-        ahead = frequency, T
+        ahead = frequency, recency, T
         assert np.isfinite(model.log_likelihood(params, frequency, recency, T)).all()
         for chance in [
             model.probability_alive(params, frequency, recency, T),
@@ -142,45 +142,47 @@ def test_the_time_unit_does_not_change_predictions(case, unit, horizon):
 @settings(max_examples=60, deadline=None)
 @given(case=purchase_cases(), horizon=st.floats(0.01, 1_000), rate=st.floats(1e-4, 1), start=st.floats(0, 500))
 def test_discounted_purchases_are_those_expected_less_the_discount(case, horizon, rate, start):
-    model, params, (frequency, _, T) = case
+    model, params, (frequency, recency, T) = case
     horizon, start = time_for(model, horizon), time_for(model, start)
-    expected = model.purchases_if_alive(params, horizon, frequency, T)
+    expected = model.purchases_if_alive(params, horizon, frequency, recency, T)
     residual = model.residual_purchases_if_alive
-    assert residual(params, 0.0, 0.0, horizon, frequency, T) == pytest.approx(expected, rel=1e-9)
-    later = residual(params, rate, start, start + horizon, frequency, T)
-    plain = residual(params, 0.0, start, start + horizon, frequency, T)
+    assert residual(params, 0.0, 0.0, horizon, frequency, recency, T) == pytest.approx(expected, rel=1e-9)
+    later = residual(params, rate, start, start + horizon, frequency, recency, T)
+    plain = residual(params, 0.0, start, start + horizon, frequency, recency, T)
     assert later[0] <= plain[0] * np.exp(-rate * start) * (1 + 1e-9)
     assert later[0] >= plain[0] * np.exp(-rate * (start + horizon)) * (1 - 1e-9)
     for_ever, first = (
-        residual(params, rate, 0.0, np.inf, frequency, T),
-        residual(params, rate, 0.0, start, frequency, T),
+        residual(params, rate, 0.0, np.inf, frequency, recency, T),
+        residual(params, rate, 0.0, start, frequency, recency, T),
     )
-    rest = residual(params, rate, start, np.inf, frequency, T)
+    rest = residual(params, rate, start, np.inf, frequency, recency, T)
     assert first + rest == pytest.approx(for_ever, rel=1e-9)
 
 
 @settings(max_examples=60, deadline=None)
 @given(case=purchase_cases(), horizon=st.floats(0.01, 1_000), more=st.floats(1, 5))
 def test_the_chance_to_stay_falls_with_the_horizon(case, horizon, more):
-    model, params, (frequency, _, T) = case
-    near = model.survival_if_alive(params, horizon, frequency, T)
-    far = model.survival_if_alive(params, horizon * more, frequency, T)
+    model, params, (frequency, recency, T) = case
+    near = model.survival_if_alive(params, horizon, frequency, recency, T)
+    far = model.survival_if_alive(params, horizon * more, frequency, recency, T)
     assert 0 <= far[0] <= near[0] * (1 + 1e-12) <= 1 + 1e-12
 
 
 @settings(max_examples=40, deadline=None)
 @given(case=purchase_cases(), share=st.floats(0.01, 3))
 def test_chances_of_all_counts_sum_to_one_and_have_the_expected_mean(case, share):
-    model, params, (frequency, _, T) = case
+    model, params, (frequency, recency, T) = case
     frequency = np.minimum(frequency, 60)
     horizon = time_for(
         model, share * (params.alpha + T)
     )  # then the longest tail is geometric with ratio share / (1 + share)
     count = np.arange(2_500.0)
-    chances = model.mass_if_alive(params, count, horizon, frequency, T)
+    chances = model.mass_if_alive(params, count, horizon, frequency, recency, T)
     assert ((chances >= 0) & (chances <= 1)).all()
     assert chances.sum() == pytest.approx(1, rel=1e-10)
-    assert chances @ count == pytest.approx(model.purchases_if_alive(params, horizon, frequency, T)[0], rel=1e-9)
+    assert chances @ count == pytest.approx(
+        model.purchases_if_alive(params, horizon, frequency, recency, T)[0], rel=1e-9
+    )
 
 
 @pytest.mark.parametrize("model", PURCHASE_MODELS, ids=repr)
@@ -188,11 +190,12 @@ def test_chances_of_counts_and_of_staying_are_those_of_simulated_customers(model
     params, _ = data_for(model)
     made = model.simulate(params, np.full(400_000, 12.0), np.random.default_rng(9))
     # a new customer at the end of no observation; under some models she may leave right after the first purchase
-    alive = model.probability_alive(params, np.zeros(1), np.zeros(1), np.zeros(1))
+    new = np.zeros(1), np.zeros(1), np.zeros(1)
+    alive = model.probability_alive(params, *new)
     count = np.arange(8.0)
-    said = alive * model.mass_if_alive(params, count, 12.0, np.zeros(1), np.zeros(1)) + (1 - alive) * (count == 0)
+    said = alive * model.mass_if_alive(params, count, 12.0, *new) + (1 - alive) * (count == 0)
     assert said == pytest.approx([(made.frequency == k).mean() for k in count], abs=0.003)  # 4 sigma
-    stays = alive * model.survival_if_alive(params, 12.0, np.zeros(1), np.zeros(1))
+    stays = alive * model.survival_if_alive(params, 12.0, *new)
     assert stays == pytest.approx(made.alive.mean(), abs=0.003)
 
 

@@ -7,8 +7,14 @@ import pytest
 
 from crmvalue.models.bg_nbd import BG_NBD
 from crmvalue.models.discounting import discounted_purchases, period_ends
+from crmvalue.models.distinct import States
 
 PARAMS = BG_NBD.Params(r=0.243, alpha=30.9, a=0.793, b=2.426)  # CDNOW, in days
+
+
+def alive_with(params, frequency, T):
+    """Return the states of customers alive at T; under BG/NBD their recency does not matter."""
+    return States(params, frequency, np.zeros(len(T)), T, np.arange(len(T)))
 
 
 def plain_sum(params, horizon, rate, frequency, T):
@@ -16,7 +22,7 @@ def plain_sum(params, horizon, rate, frequency, T):
     total, before, start = np.zeros(len(T)), np.zeros(len(T)), 0.0
     while start < horizon:
         end = min(start + 1, horizon)
-        upto = BG_NBD.purchases_if_alive(params, end, frequency, T)
+        upto = BG_NBD.purchases_if_alive(params, end, frequency, np.zeros(len(T)), T)
         total += (upto - before) / (1 + rate) ** end
         before, start = upto, end
     return total
@@ -27,7 +33,7 @@ def plain_sum(params, horizon, rate, frequency, T):
 def test_discounted_purchases_are_the_plain_sum(horizon, params):
     frequency = np.array([0.0, 0.0, 1.0, 3.0, 40.0, 900.0, 5000.0])
     T = np.array([0.0, 700.0, 2.0, 300.0, 200.0, 1000.0, 7300.0])
-    found = discounted_purchases(BG_NBD, params, horizon, 0.0004, frequency, T)
+    found = discounted_purchases(BG_NBD, alive_with(params, frequency, T), horizon, 0.0004)
     assert found == pytest.approx(plain_sum(params, horizon, 0.0004, frequency, T), rel=1e-9)
 
 
@@ -35,3 +41,12 @@ def test_the_last_period_may_be_shorter():
     assert period_ends(0.5).tolist() == [0.5]
     assert period_ends(2.0).tolist() == [1.0, 2.0]
     assert period_ends(2.25).tolist() == [1.0, 2.0, 2.25]
+
+
+def test_customers_with_parameters_of_their_own_get_the_sums_of_their_own():
+    frequency, T = np.array([0.0, 3.0, 40.0]), np.array([700.0, 300.0, 200.0])
+    alphas = np.array([30.9, 60.0, 5.0])
+    together = discounted_purchases(BG_NBD, alive_with(PARAMS._replace(alpha=alphas), frequency, T), 365.0, 0.0004)
+    for i, alpha in enumerate(alphas.tolist()):
+        alone = alive_with(PARAMS._replace(alpha=alpha), frequency[i : i + 1], T[i : i + 1])
+        assert together[i] == pytest.approx(discounted_purchases(BG_NBD, alone, 365.0, 0.0004)[0], rel=1e-10)

@@ -80,15 +80,15 @@ def wide_cases(n=14):
 @pytest.mark.parametrize("case", wide_cases())
 def test_every_number_agrees_with_slow_quadrature(case):
     params, frequency, recency, T, horizon = case
-    x, _, end = history = np.array([frequency]), np.array([recency]), np.array([T])
+    history = np.array([frequency]), np.array([recency]), np.array([T])
     logarithm, alive, stays, expected, three, worth = exact(params, frequency, recency, T, horizon)
     assert log_likelihood(params, *history) == pytest.approx(logarithm, rel=1e-10, abs=1e-10)
     assert probability_alive(params, *history) == pytest.approx(alive, rel=1e-10, abs=1e-300)
-    assert survival_if_alive(params, horizon, x, end) == pytest.approx(stays, rel=1e-10, abs=1e-300)
+    assert survival_if_alive(params, horizon, *history) == pytest.approx(stays, rel=1e-10, abs=1e-300)
     found = conditional_expected_purchases(params, horizon, *history)
     assert found == pytest.approx(expected, rel=1e-10, abs=1e-300)
-    assert mass_if_alive(params, 3.0, horizon, x, end) == pytest.approx(three, rel=1e-10, abs=1e-300)
-    assert residual_purchases_if_alive(params, 1 / 50, 0.0, 5000.0, x, end) == pytest.approx(worth, rel=1e-10)
+    assert mass_if_alive(params, 3.0, horizon, *history) == pytest.approx(three, rel=1e-10, abs=1e-300)
+    assert residual_purchases_if_alive(params, 1 / 50, 0.0, 5000.0, *history) == pytest.approx(worth, rel=1e-10)
 
 
 def test_a_slow_growth_of_the_hazard_is_pareto_nbd():

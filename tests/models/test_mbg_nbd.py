@@ -62,7 +62,7 @@ def test_bg_and_mbg_tend_to_nbd_where_nobody_leaves():
     for model in (BG_NBD, MBG_NBD):
         limit = model.Params(0.7, 5.0, 1e-13, 2.0)
         assert model.log_likelihood(limit, *history) == pytest.approx(NBD.log_likelihood(plain, *history), rel=1e-9)
-        for_both = [m.purchases_if_alive(p, 30.0, history[0], history[2]) for m, p in [(model, limit), (NBD, plain)]]
+        for_both = [m.purchases_if_alive(p, 30.0, *history) for m, p in [(model, limit), (NBD, plain)]]
         assert for_both[0] == pytest.approx(for_both[1], rel=1e-9)
 
 
@@ -70,7 +70,7 @@ def test_nbd_counts_are_negative_binomial():
     params = NBD.Params(r=0.7, alpha=5.0)
     count = np.array([0.0, 1.0, 7.0, 300.0])
     wanted = nbinom.pmf(count, 0.7 + 3, (5 + 20) / (5 + 20 + 30))
-    assert NBD.mass_if_alive(params, count, 30.0, 3.0, 20.0) == pytest.approx(wanted, rel=1e-11)
+    assert NBD.mass_if_alive(params, count, 30.0, 3.0, 9.0, 20.0) == pytest.approx(wanted, rel=1e-11)
 
 
 def test_nbd_fit_is_that_of_the_counts(cdnow):
@@ -99,7 +99,7 @@ def test_chances_of_bg_nbd_agree_with_integrals_of_30_digits(seed):
         leaves = mpmath.beta(A + 1, B + k - 1) / mpmath.beta(A, B)
         wanted = float(stays * chance[-1] + leaves * at_least)
         still = float(mpmath.hyp2f1(n, A, A + B, -g))
-    params, history = BG_NBD.Params(r, alpha, a, b), (np.array([x]), np.array([T]))
+    params, history = BG_NBD.Params(r, alpha, a, b), (np.array([x]), np.zeros(1), np.array([T]))
     assert BG_NBD.mass_if_alive(params, k, h, *history) == pytest.approx(wanted, rel=1e-10)
     assert BG_NBD.survival_if_alive(params, h, *history) == pytest.approx(still, rel=1e-10)
 
@@ -120,7 +120,7 @@ def test_discounted_purchases_of_bg_nbd_agree_with_an_integral_of_30_digits(case
         wanted = float(mpmath.quad(speed, [0, *(mpmath.mpf(10) ** j for j in range(-4, 6))]))
         wanted_later = float(mpmath.quad(speed, [52, 80, 104]))
     params = BG_NBD.Params(*map(float, case[:4]))
-    history = np.array([float(x)]), np.array([float(T)])
+    history = np.array([float(x)]), np.zeros(1), np.array([float(T)])
     assert BG_NBD.residual_purchases_if_alive(params, 0.002, 0.0, np.inf, *history) == pytest.approx(wanted, rel=1e-10)
     later = BG_NBD.residual_purchases_if_alive(params, 0.002, 52.0, 104.0, *history)
     assert later == pytest.approx(wanted_later, rel=1e-10)

@@ -87,7 +87,7 @@ def test_chances_and_discounted_purchases_agree_with_integrals_of_30_digits(case
         chance = bought(h) * (B / (B + h)) ** s + gone
         far = [0, *(mpmath.mpf(10) ** j for j in range(-5, 5))]
         worth = n / A * mpmath.quad(lambda u: (B / (B + u)) ** s * mpmath.exp(-rate * u), far)
-    history = np.array([frequency]), np.array([T])
+    history = np.array([frequency]), np.zeros(1), np.array([T])
     assert mass_if_alive(params, 3.0, horizon, *history) == pytest.approx(float(chance), rel=1e-10, abs=1e-300)
     assert residual_purchases_if_alive(params, 0.01, 0.0, np.inf, *history) == pytest.approx(float(worth), rel=1e-10)
 
@@ -115,7 +115,7 @@ def test_fit_on_cdnow_gives_the_published_estimates(cdnow_folder):
 def test_discounted_purchases_for_ever_are_the_dert_of_the_paper():
     delta = np.log(1.15) / 52.0  # Fader, Hardie & Lee (2005), "RFM and CLV": 15 % a year, in weeks
     history = np.array([7.0]), np.array([35.0]), np.array([77.86])
-    worth = residual_purchases_if_alive(PUBLISHED, delta, 0.0, np.inf, history[0], history[2])
+    worth = residual_purchases_if_alive(PUBLISHED, delta, 0.0, np.inf, *history)
     share = probability_alive(PUBLISHED, *history)
     assert (worth * share)[0] == pytest.approx(dert_by_tricomi(PUBLISHED, delta, *history), rel=1e-10)
 
@@ -148,7 +148,7 @@ def test_predictions_and_fit_agree_with_lifetimes(cdnow_folder):
     assert probability_alive(params, *columns) == pytest.approx(np.asarray(wanted_alive), rel=1e-8)
     assert expected_purchases(params, np.array([1.0, 39.0])) == pytest.approx(wanted_new, rel=1e-10)
     history = np.array([3.0]), np.array([20.0]), np.array([38.0])
-    ours = mass_if_alive(params, 2.0, 30.0, history[0], history[2]) * probability_alive(params, *history)
+    ours = mass_if_alive(params, 2.0, 30.0, *history) * probability_alive(params, *history)
     assert ours == pytest.approx([chance], rel=1e-8)
     fit = fit_purchases(summary, PARETO_NBD, time_unit="week")
     assert fit.log_likelihood >= log_likelihood(params, *columns).sum() - 1e-8

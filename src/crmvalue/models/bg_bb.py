@@ -142,7 +142,7 @@ def probability_alive(params: Params, frequency: Array, recency: Array, T: Array
     return np.asarray(share[..., 0] / share.sum(axis=-1))
 
 
-def survival_if_alive(params: Params, horizon: Array, frequency: Array, T: Array) -> Array:
+def survival_if_alive(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Probability that a customer at T still is one `horizon` opportunities later."""
     stays = np.add(params.delta, T)
     lived = np.exp(log_rising(stays, horizon) - log_rising(params.gamma + stays, horizon))
@@ -174,7 +174,7 @@ def expected_purchases(params: Params, t: Array) -> Array:
     return (alpha / (alpha + beta) * opportunities_alive(gamma, delta, t_)).reshape(shape)
 
 
-def purchases_if_alive(params: Params, horizon: Array, frequency: Array, T: Array) -> Array:
+def purchases_if_alive(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Purchases at the next `horizon` opportunities expected of her if she is a customer at T, part of eq. 13.
 
     Then p ~ Beta(α + x, β + T − x) and θ ~ Beta(γ, δ + T): she is a new customer with these parameters.
@@ -185,11 +185,11 @@ def purchases_if_alive(params: Params, horizon: Array, frequency: Array, T: Arra
 
 def conditional_expected_purchases(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Purchases at the next `horizon` opportunities expected of a customer with this history, eq. 13."""
-    expected = purchases_if_alive(params, horizon, frequency, T)
+    expected = purchases_if_alive(params, horizon, frequency, recency, T)
     return expected * probability_alive(params, frequency, recency, T)
 
 
-def mass_if_alive(params: Params, count: Array, horizon: Array, frequency: Array, T: Array) -> Array:
+def mass_if_alive(params: Params, count: Array, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Probability of `count` purchases at the next `horizon` opportunities if she is a customer at T, as in eq. 7."""
     shape, (alpha, beta, gamma, delta, k, h, x, n) = as_rows(*params, count, horizon, frequency, T)
     last, still = last_opportunities(np.minimum(k, h), h)
@@ -202,7 +202,7 @@ def mass_if_alive(params: Params, count: Array, horizon: Array, frequency: Array
 
 
 def residual_purchases_if_alive(
-    params: Params, rate: float, start: float, stop: float, frequency: Array, T: Array
+    params: Params, rate: float, start: float, stop: float, frequency: Array, recency: Array, T: Array
 ) -> Array:
     """Purchases at the opportunities after `start` and up to `stop`, each discounted by exp(-rate · opportunities).
 
@@ -259,6 +259,7 @@ BG_BB = PurchaseModel(
     Params=Params,
     time_powers=(0, 0, 0, 0),
     is_discrete=True,
+    is_memoryless=True,
     log_likelihood=log_likelihood,
     derivatives=derivatives,
     start=start,

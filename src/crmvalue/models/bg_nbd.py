@@ -137,7 +137,7 @@ def probability_alive(params: Params, frequency: Array, recency: Array, T: Array
     return np.asarray(expit(-log_odds_left(params, frequency, frequency, recency, T)))
 
 
-def survival_if_alive(params: Params, horizon: Array, frequency: Array, T: Array) -> Array:
+def survival_if_alive(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Probability that a customer at T still is one at T + horizon: the mean of (1−p)^N over her N purchases."""
     r, alpha, a, b = params
     return mean_power(r + frequency, horizon / (alpha + T), a, b + frequency)
@@ -149,7 +149,7 @@ def expected_purchases(params: Params, t: Array) -> Array:
     return purchases_until_dropout(r, np.divide(t, alpha), a, b)
 
 
-def purchases_if_alive(params: Params, horizon: Array, frequency: Array, T: Array) -> Array:
+def purchases_if_alive(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Purchases in (T, T + horizon] expected of her if she is a customer at T: the first part of eq. 10.
 
     Then λ ~ Gamma(r + x, α + T) and p ~ Beta(a, b + x): she is a new customer with these parameters.
@@ -160,11 +160,11 @@ def purchases_if_alive(params: Params, horizon: Array, frequency: Array, T: Arra
 
 def conditional_expected_purchases(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Purchases in (T, T + horizon] expected of a customer with this history, eq. 10."""
-    expected = purchases_if_alive(params, horizon, frequency, T)
+    expected = purchases_if_alive(params, horizon, frequency, recency, T)
     return expected * probability_alive(params, frequency, recency, T)
 
 
-def mass_if_alive(params: Params, count: Array, horizon: Array, frequency: Array, T: Array) -> Array:
+def mass_if_alive(params: Params, count: Array, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Probability of `count` purchases in (T, T + horizon] if she is a customer at T, as in eq. 8.
 
     She would buy just so often and stays after each, or she would buy at least so often and leaves after that one.
@@ -181,7 +181,7 @@ def mass_if_alive(params: Params, count: Array, horizon: Array, frequency: Array
 
 
 def residual_purchases_if_alive(
-    params: Params, rate: float, start: float, stop: float, frequency: Array, T: Array
+    params: Params, rate: float, start: float, stop: float, frequency: Array, recency: Array, T: Array
 ) -> Array:
     """Purchases in (T + start, T + stop] expected of her, each discounted by exp(-rate · time from T); infinite if so.
 
@@ -228,6 +228,7 @@ BG_NBD = PurchaseModel(
     Params=Params,
     time_powers=(0, 1, 0, 0),
     is_discrete=False,
+    is_memoryless=True,
     log_likelihood=log_likelihood,
     derivatives=derivatives,
     start=start,

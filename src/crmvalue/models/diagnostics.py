@@ -245,11 +245,11 @@ def compare_forecasts(split: HoldoutSplit, models: Sequence[PurchaseModel]) -> F
     expected, scores, active = [], [], []
     for fit in fits:
         alive = fit.model.probability_alive(fit.params, frequency, recency, T)
-        expected.append(alive * fit.model.purchases_if_alive(fit.params, split.duration, frequency, T))
-        chance = alive * fit.model.mass_if_alive(fit.params, actual, split.duration, frequency, T)
+        expected.append(alive * fit.model.purchases_if_alive(fit.params, split.duration, frequency, recency, T))
+        chance = alive * fit.model.mass_if_alive(fit.params, actual, split.duration, frequency, recency, T)
         chance = chance + (1 - alive) * (actual == 0)
         scores.append(share @ np.log(np.maximum(chance, LEAST_CHANCE)))
-        none = fit.model.mass_if_alive(fit.params, np.zeros(len(T)), split.duration, frequency, T)
+        none = fit.model.mass_if_alive(fit.params, np.zeros(len(T)), split.duration, frequency, recency, T)
         active.append(share @ (alive * (1 - none)))
     forecasts = np.stack([*expected, naive, common])
     total = float(counts @ actual)
@@ -341,7 +341,9 @@ def chance_of_new(fit: PurchaseFit, count: float, t: Array) -> Array:
     """Probability that a new customer makes this number of repeat purchases up to t."""
     none = np.zeros(1)
     alive = fit.model.probability_alive(fit.params, none, none, none)
-    return np.asarray(alive * fit.model.mass_if_alive(fit.params, count, t, none, none) + (1 - alive) * (count == 0))
+    return np.asarray(
+        alive * fit.model.mass_if_alive(fit.params, count, t, none, none, none) + (1 - alive) * (count == 0)
+    )
 
 
 def tracking(

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.polynomial.chebyshev import chebvander
 
 from crmvalue._core.types import Array, IntArray
+from crmvalue.models.distinct import States
 from crmvalue.models.model import PurchaseModel
 
 FEW_PERIODS = 24  # up to here, every period is evaluated
@@ -28,41 +29,45 @@ def weights_of_totals(ends: Array, rate: float) -> Array:
     return np.asarray(factors - np.append(factors[1:], 0.0))
 
 
-def discounted_purchases(
-    model: PurchaseModel, params: tuple[float, ...], horizon: float, rate: float, frequency: Array, T: Array
-) -> Array:
-    """Discounted purchases in (T, T + horizon] of customers alive at T, shape (n,); purchases count at a period's end.
+def discounted_purchases(model: PurchaseModel, states: States, horizon: float, rate: float) -> Array:
+    """Discounted purchases in (T, T + horizon] of customers alive at T, one a state, counted at each period's end.
 
     Expected purchases are a smooth function of the horizon. Many periods are therefore read from a Chebyshev series
     in log time, once it agrees with the plain sum on the rows that stress it most.
     """
     ends = period_ends(horizon)
     weights = weights_of_totals(ends, rate)
-    plain = model, params, ends, weights
     if len(ends) <= FEW_PERIODS:
-        return weighted_totals(*plain, frequency, T)
-    some = extreme_rows(frequency, T)
-    known = weighted_totals(*plain, frequency[some], T[some])
+        return weighted_totals(model, states, ends, weights)
+    some = rows_of(states, extreme_rows(states.frequency, states.T))
+    known = weighted_totals(model, some, ends, weights)
     for n in NODES:
         if n >= len(ends):
             break
-        series = model, params, *chebyshev_rule(horizon, ends, weights, n)
-        error = np.abs(weighted_totals(*series, frequency[some], T[some]) / known - 1).max()
+        series = chebyshev_rule(horizon, ends, weights, n)
+        error = np.abs(weighted_totals(model, some, *series) / known - 1).max()
         if error < INTERPOLATION_ERROR:
-            return weighted_totals(*series, frequency, T)
-    return weighted_totals(*plain, frequency, T)
+            return weighted_totals(model, states, *series)
+    return weighted_totals(model, states, ends, weights)
 
 
-def weighted_totals(
-    model: PurchaseModel, params: tuple[float, ...], times: Array, weights: Array, frequency: Array, T: Array
-) -> Array:
+def weighted_totals(model: PurchaseModel, states: States, times: Array, weights: Array) -> Array:
     """Weighted sum of the purchases expected up to each time, a bounded number of values at once."""
+    params, frequency, recency, T, _ = states
     total = np.zeros(len(T))
     at_once = max(1, VALUES_AT_ONCE // len(T))
     for begin in range(0, len(times), at_once):
         part = slice(begin, begin + at_once)
-        total += weights[part] @ model.purchases_if_alive(params, times[part, None], frequency, T)
+        total += weights[part] @ model.purchases_if_alive(params, times[part, None], frequency, recency, T)
     return total
+
+
+def rows_of(states: States, rows: IntArray) -> States:
+    """Return some of the states."""
+    params = states.params
+    if any(np.ndim(value) for value in params):  # a NamedTuple, whose type must stay
+        params = type(params)(*(np.broadcast_to(value, states.T.shape)[rows] for value in params))
+    return States(params, states.frequency[rows], states.recency[rows], states.T[rows], np.arange(len(rows)))
 
 
 def chebyshev_rule(horizon: float, ends: Array, weights: Array, n: int) -> tuple[Array, Array]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from crmvalue._core.types import AnyArray, Array, IntArray
+from crmvalue.models.model import Parameters, PurchaseModel
 
 
 def distinct_histories(columns: Sequence[Array]) -> tuple[list[Array], IntArray]:
@@ -18,12 +20,24 @@ def distinct_histories(columns: Sequence[Array]) -> tuple[list[Array], IntArray]
     return [column[first] for column in columns], counts
 
 
-def distinct_pairs(frequency: Array, T: Array) -> tuple[Array, Array, IntArray]:
-    """Return the distinct pairs of frequency and T, and for each row the place of its pair."""
-    place = row_codes((T, frequency))
+class States(NamedTuple):
+    """What the future of a customer alive at T depends on: one row for all whose future is the same."""
+
+    params: Parameters
+    frequency: Array
+    recency: Array
+    T: Array
+    place: IntArray  # the row of each customer
+
+
+def distinct_states(model: PurchaseModel, params: Parameters, frequency: Array, recency: Array, T: Array) -> States:
+    """Return the distinct states of these customers; each has her own where parameters differ between them."""
+    if any(np.ndim(value) for value in params):
+        return States(params, frequency, recency, T, np.arange(len(T)))
+    place = row_codes((T, frequency) if model.is_memoryless else (T, frequency, recency))
     first = np.empty(int(place.max()) + 1, dtype=np.int64)
     first[place] = np.arange(len(place))
-    return frequency[first], T[first], place
+    return States(params, frequency[first], recency[first], T[first], place)
 
 
 def row_codes(columns: Sequence[Array]) -> IntArray:

@@ -234,7 +234,7 @@ def probability_alive(params: Params, frequency: Array, recency: Array, T: Array
     return np.asarray(expit(-log_odds_left(params, frequency, recency, T)))
 
 
-def survival_if_alive(params: Params, horizon: Array, frequency: Array, T: Array) -> Array:
+def survival_if_alive(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Probability that a customer at T still is one at T + horizon."""
     lived = np.exp(-params.s * operational(params.b, older(params.b, params.beta, T), horizon))
     return np.broadcast_to(lived, np.broadcast_shapes(np.shape(lived), np.shape(frequency)))
@@ -259,12 +259,12 @@ def discounted_time(b: Array, s: Array, B: Array, length: Array, rate: float) ->
 
 def expected_purchases(params: Params, t: Array) -> Array:
     """Repeat purchases up to t that a new customer is expected to make."""
-    return purchases_if_alive(params, t, np.zeros(1), np.zeros(1)).reshape(
+    return purchases_if_alive(params, t, np.zeros(1), np.zeros(1), np.zeros(1)).reshape(
         np.broadcast_shapes(np.shape(t), np.shape(params.r))
     )
 
 
-def purchases_if_alive(params: Params, horizon: Array, frequency: Array, T: Array) -> Array:
+def purchases_if_alive(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Purchases in (T, T + horizon] expected of her if she is a customer at T.
 
     Then λ ~ Gamma(r + x, α + T), and her η is Gamma(s, 1 + (β−1) exp(−b·T)): she is a new customer with these.
@@ -276,11 +276,11 @@ def purchases_if_alive(params: Params, horizon: Array, frequency: Array, T: Arra
 
 def conditional_expected_purchases(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Purchases in (T, T + horizon] expected of a customer with this history."""
-    expected = purchases_if_alive(params, horizon, frequency, T)
+    expected = purchases_if_alive(params, horizon, frequency, recency, T)
     return expected * probability_alive(params, frequency, recency, T)
 
 
-def mass_if_alive(params: Params, count: Array, horizon: Array, frequency: Array, T: Array) -> Array:
+def mass_if_alive(params: Params, count: Array, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Probability of `count` purchases in (T, T + horizon] if she is a customer at T: she stays, or leaves before."""
     r, alpha, b, s, beta = params
     given = as_rows(count, horizon, r + frequency, alpha + T, b, s, older(b, beta, T))
@@ -297,7 +297,7 @@ def mass_if_alive(params: Params, count: Array, horizon: Array, frequency: Array
 
 
 def residual_purchases_if_alive(
-    params: Params, rate: float, start: float, stop: float, frequency: Array, T: Array
+    params: Params, rate: float, start: float, stop: float, frequency: Array, recency: Array, T: Array
 ) -> Array:
     """Purchases in (T + start, T + stop] expected of her, each discounted by exp(-rate · time from T)."""
     r, alpha, b, s, beta = params
@@ -326,6 +326,7 @@ GGOMPERTZ_NBD = PurchaseModel(
     Params=Params,
     time_powers=(0, 1, -1, 0, 0),
     is_discrete=False,
+    is_memoryless=True,
     log_likelihood=log_likelihood,
     derivatives=derivatives,
     start=start,

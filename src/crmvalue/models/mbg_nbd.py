@@ -42,9 +42,9 @@ def one_stay_later(params: Params) -> bg_nbd.Params:
     return Params(r, alpha, a, np.add(b, 1))
 
 
-def survival_if_alive(params: Params, horizon: Array, frequency: Array, T: Array) -> Array:
+def survival_if_alive(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Probability that a customer at T still is one at T + horizon."""
-    return bg_nbd.survival_if_alive(one_stay_later(params), horizon, frequency, T)
+    return bg_nbd.survival_if_alive(one_stay_later(params), horizon, frequency, recency, T)
 
 
 def expected_purchases(params: Params, t: Array) -> Array:
@@ -53,30 +53,30 @@ def expected_purchases(params: Params, t: Array) -> Array:
     return np.asarray(b / np.add(a, b) * purchases_until_dropout(r, np.divide(t, alpha), a, np.add(b, 1)))
 
 
-def purchases_if_alive(params: Params, horizon: Array, frequency: Array, T: Array) -> Array:
+def purchases_if_alive(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Purchases in (T, T + horizon] expected of her if she is a customer at T.
 
     Then λ ~ Gamma(r + x, α + T) and p ~ Beta(a, b + x + 1): she has stayed after x + 1 purchases.
     """
-    return bg_nbd.purchases_if_alive(one_stay_later(params), horizon, frequency, T)
+    return bg_nbd.purchases_if_alive(one_stay_later(params), horizon, frequency, recency, T)
 
 
 def conditional_expected_purchases(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Purchases in (T, T + horizon] expected of a customer with this history."""
-    expected = purchases_if_alive(params, horizon, frequency, T)
+    expected = purchases_if_alive(params, horizon, frequency, recency, T)
     return expected * probability_alive(params, frequency, recency, T)
 
 
-def mass_if_alive(params: Params, count: Array, horizon: Array, frequency: Array, T: Array) -> Array:
+def mass_if_alive(params: Params, count: Array, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Probability of `count` purchases in (T, T + horizon] if she is a customer at T."""
-    return bg_nbd.mass_if_alive(one_stay_later(params), count, horizon, frequency, T)
+    return bg_nbd.mass_if_alive(one_stay_later(params), count, horizon, frequency, recency, T)
 
 
 def residual_purchases_if_alive(
-    params: Params, rate: float, start: float, stop: float, frequency: Array, T: Array
+    params: Params, rate: float, start: float, stop: float, frequency: Array, recency: Array, T: Array
 ) -> Array:
     """Purchases in (T + start, T + stop] expected of her, each discounted by exp(-rate · time from T)."""
-    return bg_nbd.residual_purchases_if_alive(one_stay_later(params), rate, start, stop, frequency, T)
+    return bg_nbd.residual_purchases_if_alive(one_stay_later(params), rate, start, stop, frequency, recency, T)
 
 
 def simulate(params: Params, T: Array, rng: np.random.Generator) -> Histories:
@@ -90,6 +90,7 @@ MBG_NBD = PurchaseModel(
     Params=Params,
     time_powers=(0, 1, 0, 0),
     is_discrete=False,
+    is_memoryless=True,
     log_likelihood=log_likelihood,
     derivatives=derivatives,
     start=start,

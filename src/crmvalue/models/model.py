@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from crmvalue._core.optimise import Derivatives
 from crmvalue._core.types import Array, BoolArray
+
+Parameters: TypeAlias = tuple[float | Array, ...]
+"""A model's NamedTuple of parameters: one value for all customers, or one each, shape (n,)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -32,20 +36,27 @@ class PurchaseModel:
     Params: Callable[..., tuple[float, ...]]  # NamedTuple of the parameters, named as in the paper
     time_powers: tuple[int, ...]  # of each parameter: 1 if it is a time, -1 if it is a rate, 0 if it has no unit
     is_discrete: bool  # whether times count opportunities, of which a customer takes one at most once
+    is_memoryless: bool  # whether what a customer does who is alive at T does not depend on her recency
     log_likelihood: Callable[..., Array]  # (params, frequency, recency, T) -> of each customer
     derivatives: Callable[..., Derivatives]  # (params, frequency, recency, T) -> log-likelihood by parameters, by row
     start: Callable[..., tuple[float, ...]]  # (frequency, recency, T, counts) -> Params to begin the search with
     diagnosis: Callable[..., str]  # (params) -> what it means that the search ended there
     limit: Callable[..., PurchaseModel | None]  # (params) -> the simpler model that it tends to there, if there is one
     probability_alive: Callable[..., Array]  # (params, frequency, recency, T)
-    survival_if_alive: Callable[..., Array]  # (params, horizon, frequency, T) -> still a customer at T + horizon
+    survival_if_alive: Callable[
+        ..., Array
+    ]  # (params, horizon, frequency, recency, T) -> still a customer at T + horizon
     expected_purchases: Callable[..., Array]  # (params, t) -> of a new customer up to t after her first purchase
-    purchases_if_alive: Callable[..., Array]  # (params, horizon, frequency, T) -> in (T, T + horizon], if alive at T
+    purchases_if_alive: Callable[
+        ..., Array
+    ]  # (params, horizon, frequency, recency, T) -> in (T, T + horizon], if alive
     conditional_expected_purchases: Callable[..., Array]  # (params, horizon, frequency, recency, T)
-    mass_if_alive: Callable[..., Array]  # (params, count, horizon, frequency, T) -> of `count` in (T, T + horizon]
+    mass_if_alive: Callable[
+        ..., Array
+    ]  # (params, count, horizon, frequency, recency, T) -> of `count` in (T, T + horizon]
     residual_purchases_if_alive: Callable[
         ..., Array
-    ]  # (params, rate, start, stop, frequency, T) -> discounted, after T
+    ]  # (params, rate, start, stop, frequency, recency, T) -> discounted
     simulate: Callable[..., Histories]  # (params, T, rng)
 
     def __repr__(self) -> str:

@@ -75,7 +75,7 @@ def probability_alive(params: Params, frequency: Array, recency: Array, T: Array
     return np.ones_like(params.r * params.alpha * frequency * recency * T)
 
 
-def survival_if_alive(params: Params, horizon: Array, frequency: Array, T: Array) -> Array:
+def survival_if_alive(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Probability that a customer at T still is one at T + horizon: 1."""
     return np.ones_like(params.r * params.alpha * frequency * horizon * T)
 
@@ -85,30 +85,30 @@ def expected_purchases(params: Params, t: Array) -> Array:
     return np.asarray(params.r * np.divide(t, params.alpha))
 
 
-def purchases_if_alive(params: Params, horizon: Array, frequency: Array, T: Array) -> Array:
+def purchases_if_alive(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Purchases in (T, T + horizon] expected of her: her rate is Gamma(r + x, α + T)."""
     return np.asarray((params.r + frequency) * horizon / (params.alpha + T))
 
 
 def conditional_expected_purchases(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Purchases in (T, T + horizon] expected of a customer with this history."""
-    return purchases_if_alive(params, horizon, frequency, T)
+    return purchases_if_alive(params, horizon, frequency, recency, T)
 
 
-def mass_if_alive(params: Params, count: Array, horizon: Array, frequency: Array, T: Array) -> Array:
+def mass_if_alive(params: Params, count: Array, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Probability of `count` purchases in (T, T + horizon]: negative binomial."""
     r, alpha = params
     return np.exp(log_negative_binomial(count, r + frequency, horizon / (alpha + T)))
 
 
 def residual_purchases_if_alive(
-    params: Params, rate: float, start: float, stop: float, frequency: Array, T: Array
+    params: Params, rate: float, start: float, stop: float, frequency: Array, recency: Array, T: Array
 ) -> Array:
     """Purchases in (T + start, T + stop] expected of her, each discounted by exp(-rate · time from T)."""
     if rate == 0:
-        return purchases_if_alive(params, np.asarray(stop - start), frequency, T)
+        return purchases_if_alive(params, np.asarray(stop - start), frequency, recency, T)
     discounted = np.exp(-rate * start) * -np.expm1(-rate * (stop - start)) / rate
-    return purchases_if_alive(params, np.asarray(discounted), frequency, T)
+    return purchases_if_alive(params, np.asarray(discounted), frequency, recency, T)
 
 
 def simulate(params: Params, T: Array, rng: np.random.Generator) -> Histories:
@@ -127,6 +127,7 @@ NBD = PurchaseModel(
     Params=Params,
     time_powers=(0, 1),
     is_discrete=False,
+    is_memoryless=True,
     log_likelihood=log_likelihood,
     derivatives=derivatives,
     start=start,

@@ -180,7 +180,7 @@ def probability_alive(params: Params, frequency: Array, recency: Array, T: Array
     return np.asarray(expit(-log_odds_left(params, frequency, recency, T)))
 
 
-def survival_if_alive(params: Params, horizon: Array, frequency: Array, T: Array) -> Array:
+def survival_if_alive(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Probability that a customer at T still is one at T + horizon: her rate of leaving is Gamma(s, β + T)."""
     s, beta = params.s, params.beta
     lived = np.exp(-s * np.log1p(horizon / (beta + T)))
@@ -199,7 +199,7 @@ def time_as_customer(s: Numbers, beta: Numbers, t: Numbers) -> Array:
     return np.asarray(beta * log_growth * relative_exp((1 - np.asarray(s)) * log_growth))
 
 
-def purchases_if_alive(params: Params, horizon: Array, frequency: Array, T: Array) -> Array:
+def purchases_if_alive(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Purchases in (T, T + horizon] expected of her if she is a customer at T.
 
     Then λ ~ Gamma(r + x, α + T) and μ ~ Gamma(s, β + T): she is a new customer with these parameters.
@@ -210,11 +210,11 @@ def purchases_if_alive(params: Params, horizon: Array, frequency: Array, T: Arra
 
 def conditional_expected_purchases(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Purchases in (T, T + horizon] expected of a customer with this history, eq. 21 of [2]_."""
-    expected = purchases_if_alive(params, horizon, frequency, T)
+    expected = purchases_if_alive(params, horizon, frequency, recency, T)
     return expected * probability_alive(params, frequency, recency, T)
 
 
-def mass_if_alive(params: Params, count: Array, horizon: Array, frequency: Array, T: Array) -> Array:
+def mass_if_alive(params: Params, count: Array, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Probability of `count` purchases in (T, T + horizon] if she is a customer at T.
 
     She stays until the end, or leaves at a time u before which she bought so often: an integral over log u, whose
@@ -235,7 +235,7 @@ def mass_if_alive(params: Params, count: Array, horizon: Array, frequency: Array
 
 
 def residual_purchases_if_alive(
-    params: Params, rate: float, start: float, stop: float, frequency: Array, T: Array
+    params: Params, rate: float, start: float, stop: float, frequency: Array, recency: Array, T: Array
 ) -> Array:
     """Purchases in (T + start, T + stop] expected of her, each discounted by exp(-rate · time from T); infinite if so.
 
@@ -278,6 +278,7 @@ PARETO_NBD = PurchaseModel(
     Params=Params,
     time_powers=(0, 1, 0, 1),
     is_discrete=False,
+    is_memoryless=True,
     log_likelihood=log_likelihood,
     derivatives=derivatives,
     start=start,

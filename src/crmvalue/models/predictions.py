@@ -13,9 +13,10 @@ from crmvalue._core.types import AnyArray, Array, Frame
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.errors import InputError
 from crmvalue.finance.rates import periodic_rate
-from crmvalue.models.distinct import distinct_pairs
+from crmvalue.models.distinct import distinct_states
 from crmvalue.models.fit import PurchaseFit
 from crmvalue.models.histories import PURCHASES, checked_purchases, open_customers, require_unit_of_fit
+from crmvalue.models.model import Parameters
 
 MOST_COUNTS = 1_000  # columns of a table of chances
 
@@ -64,11 +65,11 @@ def probability_alive(fit: PurchaseFit, customers: CustomerSummary | Frame, *, a
     """
     after = require_time(fit, "after", require_number("after", after, at_least=0))
 
-    def predict(frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
-        alive = fit.model.probability_alive(fit.params, frequency, recency, T)
+    def predict(params: Parameters, frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
+        alive = fit.model.probability_alive(params, frequency, recency, T)
         if after > 0:
-            counts, times, pair = distinct_pairs(frequency, T)
-            alive = alive * fit.model.survival_if_alive(fit.params, after, counts, times)[pair]
+            own, *state, place = distinct_states(fit.model, params, frequency, recency, T)
+            alive = alive * fit.model.survival_if_alive(own, after, *state)[place]
         return {"probability_alive": alive}
 
     return to_native(predicted(fit, customers, predict))
@@ -114,10 +115,10 @@ def conditional_expected_purchases(fit: PurchaseFit, customers: CustomerSummary 
     """
     horizon = require_time(fit, "horizon", require_number("horizon", horizon, above=0))
 
-    def predict(frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
-        counts, times, pair = distinct_pairs(frequency, T)
-        if_alive = fit.model.purchases_if_alive(fit.params, horizon, counts, times)[pair]
-        return {"expected_purchases": if_alive * fit.model.probability_alive(fit.params, frequency, recency, T)}
+    def predict(params: Parameters, frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
+        own, *state, place = distinct_states(fit.model, params, frequency, recency, T)
+        if_alive = fit.model.purchases_if_alive(own, horizon, *state)[place]
+        return {"expected_purchases": if_alive * fit.model.probability_alive(params, frequency, recency, T)}
 
     return to_native(predicted(fit, customers, predict))
 
@@ -213,12 +214,12 @@ def purchase_probabilities(
     horizon = require_time(fit, "horizon", require_number("horizon", horizon, above=0))
     wanted = require_counts(counts)
 
-    def predict(frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
-        alive = fit.model.probability_alive(fit.params, frequency, recency, T)
-        x, times, pair = distinct_pairs(frequency, T)
+    def predict(params: Parameters, frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
+        alive = fit.model.probability_alive(params, frequency, recency, T)
+        own, *state, place = distinct_states(fit.model, params, frequency, recency, T)
         chances = {}
         for count in wanted:
-            if_alive = fit.model.mass_if_alive(fit.params, float(count), horizon, x, times)[pair]
+            if_alive = fit.model.mass_if_alive(own, float(count), horizon, *state)[place]
             chances[f"probability_{count}"] = alive * if_alive + (1 - alive if count == 0 else 0.0)
         return chances
 
@@ -315,16 +316,16 @@ def discounted_residual_purchases(
     stop = require_time(fit, "stop", float(stop))
     rate = float(np.log1p(periodic_rate(discount_rate, fit.time_unit)))
 
-    def predict(frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
-        counts, times, pair = distinct_pairs(frequency, T)
-        if_alive = fit.model.residual_purchases_if_alive(fit.params, rate, start, stop, counts, times)
+    def predict(params: Parameters, frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
+        own, *state, place = distinct_states(fit.model, params, frequency, recency, T)
+        if_alive = fit.model.residual_purchases_if_alive(own, rate, start, stop, *state)
         if not np.isfinite(if_alive).all():
             raise InputError(
                 f"discount_rate: got 0 and no end: under {fit.model.title} with these estimates customers buy without "
                 "limit. Pass a rate above 0, or a stop."
             )
-        alive = fit.model.probability_alive(fit.params, frequency, recency, T)
-        return {"discounted_purchases": alive * if_alive[pair]}
+        alive = fit.model.probability_alive(params, frequency, recency, T)
+        return {"discounted_purchases": alive * if_alive[place]}
 
     return to_native(predicted(fit, customers, predict))
 
@@ -332,14 +333,14 @@ def discounted_residual_purchases(
 def predicted(
     fit: PurchaseFit,
     customers: CustomerSummary | Frame,
-    predict: Callable[[Array, Array, Array], Mapping[str, AnyArray]],
+    predict: Callable[[Parameters, Array, Array, Array], Mapping[str, AnyArray]],
     *,
     keep: Sequence[str] = (),
 ) -> AnyFrame:
     """Return customer_id (if there), the columns to keep, and what `predict` makes of each checked history."""
 
     def checked_first(*rows: AnyArray) -> Mapping[str, AnyArray]:
-        return predict(*checked_purchases(frame, rows, is_discrete=fit.model.is_discrete))
+        return predict(fit.params, *checked_purchases(frame, rows, is_discrete=fit.model.is_discrete))
 
     require_unit_of_fit(customers, fit.time_unit)
     frame = open_customers(customers, PURCHASES)

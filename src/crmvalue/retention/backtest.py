@@ -155,7 +155,9 @@ def risk_backtest(
 def silence_probability(fit: PurchaseFit, horizon: float, frequency: Array, recency: Array, T: Array) -> Array:
     """Probability to buy nothing within the horizon."""
     alive = fit.model.probability_alive(fit.params, frequency, recency, T)
-    none = fit.model.mass_if_alive(fit.params, np.zeros_like(frequency), np.full_like(frequency, horizon), frequency, T)
+    none = fit.model.mass_if_alive(
+        fit.params, np.zeros_like(frequency), np.full_like(frequency, horizon), frequency, recency, T
+    )
     return np.asarray(1 - alive * (1 - none), dtype=float)
 
 

@@ -147,7 +147,7 @@ def churn_risk(
         x, t_x, t = checked_purchases(frame, [frequency, recency, T])
         return {
             "probability_alive": fit.model.probability_alive(fit.params, x, t_x, t),
-            "_crm_ahead": fit.model.purchases_if_alive(fit.params, np.asarray(float(horizon)), x, t),
+            "_crm_ahead": fit.model.purchases_if_alive(fit.params, np.asarray(float(horizon)), x, t_x, t),
             "overdue": overdue(x, t_x, t),
         }
 
