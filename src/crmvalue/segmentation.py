@@ -5,6 +5,7 @@ in `crmvalue.segments`, one file a question.
 """
 
 from crmvalue.segments.clusters import CustomerClusters, cluster_customers
+from crmvalue.segments.concentration import Concentration, concentration
 from crmvalue.segments.migration import SegmentMigration, segment_migration
 from crmvalue.segments.profiles import SegmentProfile, segment_profile
 from crmvalue.segments.rules import (
@@ -19,7 +20,7 @@ from crmvalue.segments.sales import SalesProfile, cross_table, sales_profile
 from crmvalue.segments.scoring import RfmScores, rescore_rfm, score_rfm
 from crmvalue.segments.stages import STAGES, LifecycleStages, lifecycle_stage
 from crmvalue.segments.thresholds import NestedThresholds, RfmThresholds
-from crmvalue.segments.tiers import Concentration, ValueTiers, concentration, value_tiers
+from crmvalue.segments.tiers import ValueTiers, value_tiers
 from crmvalue.segments.trend import add_trend
 
 __all__ = [
