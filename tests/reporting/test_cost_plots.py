@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from crmvalue.costs import channel_payback, cost_breakdown, customer_profit, whale_curve
 from crmvalue.data.transactions import prepare_transactions
 from crmvalue.errors import InputError
-from crmvalue.reporting.cost_plots import plot_cost_stack, plot_payback, plot_whale_curve
+from crmvalue.reporting.cost_plots import plot_cost_stack, plot_cost_tree, plot_payback, plot_whale_curve
 
 mpl.use("svg")
 
@@ -59,10 +59,85 @@ def test_stacked_bars_add_up_to_the_breakdown():
     ax = plot_cost_stack(found, axes(), currency="€")
     widths = [bar.get_width() for bars in ax.containers for bar in bars]
     assert sum(widths) == pytest.approx(found.total)
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["marketing", "service", "it"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["Marketing", "Service", "IT"]
     ax.figure.canvas.draw()
 
 
 def test_a_breakdown_by_one_column_cannot_be_stacked():
     with pytest.raises(InputError, match=r"^costs: the breakdown is by \['category'\]\. Break it down by two"):
         plot_cost_stack(cost_breakdown(LINES), axes())
+
+
+def test_as_many_channels_as_there_are_colours_are_drawn_and_the_others_are_one():
+    lines = pd.DataFrame({"date": "2024-01-01", "category": "it", "channel": [f"c{n}" for n in range(9)]})
+    found = cost_breakdown(lines.assign(amount=[float(n + 1) for n in range(9)]), by=["category", "channel"])
+    ax = plot_cost_stack(found, axes())
+    assert ax.get_legend_handles_labels()[1] == ["c8", "c7", "c6", "c5", "c4", "others"]
+    assert sum(bar.get_width() for bars in ax.containers for bar in bars) == pytest.approx(45.0)
+    orders = pd.DataFrame({"customer_id": range(9), "date": "2024-01-05", "amount": 5.0, "channel": lines["channel"]})
+    payback = channel_payback(orders, lines.assign(amount=1.0), margin=0.5, months=1, observation_end="2024-02-29")
+    assert len(plot_payback(payback, axes()).get_legend_handles_labels()[1]) == 6
+
+
+TREE = pd.DataFrame(
+    {
+        "date": ["2024-01-01", "2024-02-01", "2024-01-01", "2024-01-01", "2024-01-01"],
+        "category": ["staff", "staff", "staff", "it", "it"],
+        "subcategory": ["salaries", "salaries", "training", "cloud", "$licences$"],
+        "amount": [300.0, 200.0, 100.0, 400.0, -50.0],  # there is no room to name the training
+    }
+)
+
+
+def texts_of(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+def areas_of(ax):
+    return [patch.get_width() * patch.get_height() for patch in ax.patches]
+
+
+def test_areas_of_the_cost_tree_are_amounts_and_labels_say_amounts_and_shares():
+    ax = plot_cost_tree(cost_breakdown(TREE, by=["category", "subcategory"]), axes(), currency="$")
+    assert texts_of(ax) == [
+        "Staff $600.00 · 60%",
+        "Salaries\n$500.00 · 50%",
+        "IT $400.00 · 40%",
+        "Cloud\n$400.00 · 40%",
+    ]
+    salaries, training, _ = areas_of(ax)
+    assert salaries / training == pytest.approx(5.0, rel=0.05)  # but for the hair between them
+    ax.figure.canvas.draw()
+
+
+def test_credits_have_no_area_and_the_line_below_the_tree_says_so():
+    ax = plot_cost_tree(cost_breakdown(TREE, by=["category", "subcategory"]), axes(), currency="$")
+    said = " ".join(ax.get_xlabel().split())
+    assert said == "Areas: costs of $1.00k. Not drawn: credits of −$50.00 (IT); with them $950.00."
+    assert len(ax.patches) == 3
+
+
+def test_periods_and_further_columns_are_added_up_in_the_cost_tree():
+    plain = plot_cost_tree(cost_breakdown(TREE, by=["category", "subcategory"]), axes())
+    split = plot_cost_tree(cost_breakdown(TREE, by=["category", "subcategory", "date"], period="month"), axes())
+    assert texts_of(plain) == texts_of(split)
+    assert areas_of(plain) == pytest.approx(areas_of(split))
+
+
+def test_a_cost_tree_by_one_column_has_a_block_for_each_value():
+    ax = plot_cost_tree(cost_breakdown(LINES.iloc[:3], by=["channel"]), axes())
+    assert texts_of(ax) == ["web\n30.00 · 50%", "no channel\n25.00 · 42%", "tv\n5.00 · 8%"]
+
+
+def test_blocks_too_small_for_a_name_are_named_below_the_tree():
+    small = pd.DataFrame({"date": "2024-01-01", "category": ["staff", "it"], "amount": [1e6, 1.0]})
+    ax = plot_cost_tree(cost_breakdown(small), axes())
+    assert "Too small for a name: IT 1.00." in ax.get_xlabel()
+    assert len(ax.patches) == 2
+
+
+def test_a_ledger_of_credits_has_no_tree():
+    with pytest.raises(InputError, match=r"^costs: no amount is above 0, so there is no area"):
+        plot_cost_tree(cost_breakdown(LINES.iloc[3:]), axes())
+    with pytest.raises(InputError, match=r"^costs: the breakdown is by no column\. Break it down by one or two\."):
+        plot_cost_tree(cost_breakdown(LINES, by=[]), axes())
