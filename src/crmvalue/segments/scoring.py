@@ -11,7 +11,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 
 from crmvalue._core.checks import require_number, require_option
-from crmvalue._core.frames import AnyFrame, column_names, distinct_rows, open_frame, to_native, with_arrays
+from crmvalue._core.frames import AnyFrame, column_names, count_true, open_frame, to_native, with_arrays
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import Array, Frame, IntArray
 from crmvalue.data.summary import CustomerSummary
@@ -262,10 +262,8 @@ def score_lazy(
     bins = thresholds.bins
     for score, name in measures.items():
         frame = points_in_engine(frame, score, name, limits_by_cell(thresholds, name), bins)
-    rows, counts = distinct_rows(frame, list(measures))
-    sizes = np.zeros((len(measures), bins), dtype=np.int64)
-    for k, score in enumerate(measures):
-        np.add.at(sizes[k], rows[score].astype(np.int64) - 1, counts)
+    scored_so = {f"{score}_{point}": nw.col(score) == point for score in measures for point in range(1, bins + 1)}
+    sizes = np.array(list(count_true(frame, scored_so).values()), dtype=np.int64).reshape(len(measures), bins)
     scored = frame.with_columns(rfm=code_in_engine(bins))
     if shares:
         scored = scored.with_columns(weighted_score=sum_of([nw.col(score) * share for score, share in shares.items()]))

@@ -15,22 +15,27 @@ import numpy as np
 
 from crmvalue._core.checks import require_number
 from crmvalue._core.frames import (
+    AnyFrame,
+    count_rows,
     customer_codes,
     day_number,
-    distinct_rows,
     like,
+    one_row,
     open_frame,
     series_to_array,
     series_to_days,
+    to_arrays,
     to_native,
 )
 from crmvalue._core.show import result_html, result_text
-from crmvalue._core.types import AnyArray, Array, BoolArray, Day, Frame, IntArray
+from crmvalue._core.types import Day, Frame
 from crmvalue.data.cohorts import day_as_number, distinct, last_observed_day, require_purchases
 from crmvalue.data.transactions import Transactions, as_transactions
 from crmvalue.errors import InputError
+from crmvalue.segments.points import with_texts
 
 STAGES = ("new", "active", "reactivated", "at risk", "lapsed")
+NEW, ACTIVE, REACTIVATED, AT_RISK, LAPSED = range(len(STAGES))
 FACTS = ("purchases", "span", "last_gap", "days_since_last")  # of each customer, whole numbers
 
 
@@ -116,33 +121,20 @@ def lifecycle_stage(
     checked = as_transactions(transactions)
     end = last_observed_day(checked, observation_end)
     rows = open_frame(checked.frame).select("customer_id", "date", "amount")
-    if isinstance(rows, nw.DataFrame):
-        ids, facts = facts_of_frame(rows, end)
-        require_purchases(len(ids), end)
-        gap = median_gap(facts, np.ones(len(ids), dtype=np.int64)) if gap is None else gap
-        found = stage_columns(facts, gap, at_risk, lapsed)
-        counts = np.array([(found["stage"] == stage).sum() for stage in STAGES])
-        kept = {name: facts[name] for name in ("purchases", "days_since_last")}
-        frame = like({"customer_id": ids, **kept, **found}, rows)
-    else:
-        lazy = facts_in_engine(rows, end)
-        facts, n_of = distinct_rows(lazy, FACTS)
-        facts = {name: values.astype(np.int64) for name, values in facts.items()}
-        require_purchases(len(n_of), end)
-        gap = median_gap(facts, n_of) if gap is None else gap
-        found = stage_columns(facts, gap, at_risk, lapsed)
-        counts = np.array([n_of[found["stage"] == stage].sum() for stage in STAGES])
-        keys = {f"_crm_{name}": values for name, values in facts.items()}
-        answers = nw.from_native(like({**keys, **found}, rows))
-        joined = lazy.join(answers, left_on=list(FACTS), right_on=list(keys), how="left")
-        frame = to_native(joined.select("customer_id", "purchases", "days_since_last", *found))
+    facts = facts_of_frame(rows, end) if isinstance(rows, nw.DataFrame) else facts_in_engine(rows, end)
+    require_purchases(count_rows(facts), end)
+    gap = median_gap(facts) if gap is None else gap
+    staged = with_stage(facts, gap, at_risk, lapsed)
+    found = to_arrays(staged.group_by("stage").agg(n=nw.len()), ["stage", "n"])
+    counts = np.zeros(len(STAGES), dtype=np.int64)
+    counts[[STAGES.index(name) for name in found["stage"]]] = found["n"]
     table = {
         "stage": np.array(STAGES, dtype=object),
-        "customers": counts.astype(np.int64),
+        "customers": counts,
         "customer_share": counts / counts.sum(),
     }
     return LifecycleStages(
-        frame=frame,
+        frame=to_native(staged),
         table=like(table, rows),
         typical_gap=gap,
         at_risk_after=at_risk,
@@ -152,41 +144,42 @@ def lifecycle_stage(
     )
 
 
-def stage_columns(facts: dict[str, IntArray], gap: float, at_risk: float, lapsed: float) -> dict[str, AnyArray]:
-    """Usual gap, overdue and stage of customers, from whole numbers."""
-    n_gaps = facts["purchases"] - 1
-    usual = usual_gap(facts["span"], n_gaps, gap)
-    overdue = facts["days_since_last"] / usual
-    before = usual_gap(facts["span"] - facts["last_gap"], np.maximum(n_gaps - 1, 0), gap)
-    came_back: BoolArray = (n_gaps > 0) & (facts["last_gap"] > lapsed * before)
-    stage = np.select(
-        [overdue > lapsed, overdue > at_risk, n_gaps == 0, came_back],
-        [STAGES.index("lapsed"), STAGES.index("at risk"), STAGES.index("new"), STAGES.index("reactivated")],
-        default=STAGES.index("active"),
-    )
-    return {"usual_gap": usual, "overdue": overdue, "stage": np.array(STAGES, dtype=object)[stage]}
+def with_stage(facts: AnyFrame, gap: float, at_risk: float, lapsed: float) -> AnyFrame:
+    """Usual gap, overdue and stage of each customer, worked out where the customers are."""
+    span, silent, last = (nw.col(name).cast(nw.Float64) for name in ("span", "days_since_last", "last_gap"))
+    n_gaps = nw.col("purchases").cast(nw.Float64) - 1
+    n_before = nw.when(n_gaps > 0).then(n_gaps - 1).otherwise(0.0)
+    timed = facts.with_columns(usual_gap=(span + gap) / (n_gaps + 1), _crm_before=(span - last + gap) / (n_before + 1))
+    timed = timed.with_columns(overdue=silent / nw.col("usual_gap"))
+    came_back = (n_gaps > 0) & (last > nw.col("_crm_before") * lapsed)
+    there = nw.when(came_back).then(REACTIVATED).otherwise(nw.when(n_gaps > 0).then(ACTIVE).otherwise(NEW))
+    late = nw.when(nw.col("overdue") > lapsed).then(LAPSED).otherwise(AT_RISK)
+    placed = timed.with_columns(_crm_stage=nw.when(nw.col("overdue") > at_risk).then(late).otherwise(there))
+    if isinstance(placed, nw.DataFrame):
+        named: AnyFrame = with_texts(placed, "stage", STAGES, to_arrays(placed, ["_crm_stage"])["_crm_stage"])
+    else:
+        table = like({"_crm_place": np.arange(len(STAGES)), "stage": np.array(STAGES, dtype=object)}, facts)
+        placed = placed.with_columns(nw.col("_crm_stage").cast(nw.Int64))
+        named = placed.join(nw.from_native(table), left_on="_crm_stage", right_on="_crm_place", how="left")
+    return named.select("customer_id", "purchases", "days_since_last", "usual_gap", "overdue", "stage")
 
 
-def usual_gap(span: IntArray, n_gaps: IntArray, gap: float) -> Array:
-    """Mean days between purchases, with one typical gap put to a customer's own."""
-    usual: Array = (span + gap) / (n_gaps + 1)
-    return usual
-
-
-def median_gap(facts: dict[str, IntArray], counts: IntArray) -> float:
-    """Median, over the customers with repeat purchases, of their mean gap; `counts` are customers a row."""
-    repeat = facts["purchases"] > 1
-    if not repeat.any():
+def median_gap(facts: AnyFrame) -> float:
+    """Median, over the customers with repeat purchases, of their mean gap."""
+    repeat = facts.filter(nw.col("purchases") > 1)
+    n = count_rows(repeat)
+    if n == 0:
         raise InputError("typical_gap: nobody has bought twice, so there is no rhythm to learn. Pass a number of days.")
-    mean = facts["span"][repeat] / (facts["purchases"][repeat] - 1)
-    order = np.argsort(mean, kind="stable")
-    up_to = np.cumsum(counts[repeat][order])
-    middle = np.searchsorted(up_to, [(up_to[-1] - 1) // 2, up_to[-1] // 2], side="right")
-    return math.fsum(mean[order][middle]) / 2
+    gap, count, up_to = nw.col("_crm_gap"), nw.col("_crm_n"), nw.col("_crm_up_to")
+    mean = nw.col("span").cast(nw.Float64) / (nw.col("purchases") - 1).cast(nw.Float64)
+    equal = repeat.select(_crm_gap=mean).group_by("_crm_gap").agg(_crm_n=nw.len())
+    ranked = equal.with_columns(_crm_up_to=count.cast(nw.Int64).cum_sum().over(order_by="_crm_gap"))
+    middle = [one_row(ranked.filter(up_to > rank), gap=gap.min())["gap"] for rank in ((n - 1) // 2, n // 2)]
+    return math.fsum(middle) / 2
 
 
-def facts_of_frame(rows: nw.DataFrame[Any], end: np.datetime64) -> tuple[Any, dict[str, IntArray]]:
-    """Ids of the customers who have bought by `end`, and their facts, from a frame in memory."""
+def facts_of_frame(rows: nw.DataFrame[Any], end: np.datetime64) -> nw.DataFrame[Any]:
+    """Facts of the customers who have bought by `end`, from a frame in memory."""
     code, decode = customer_codes(rows.get_column("customer_id"))
     day, last_day = series_to_days(rows.get_column("date")), day_as_number(end)
     counts = (day <= last_day) & (series_to_array(rows.get_column("amount")) >= 0)
@@ -198,12 +191,14 @@ def facts_of_frame(rows: nw.DataFrame[Any], end: np.datetime64) -> tuple[Any, di
     first = np.flatnonzero(np.diff(customer, prepend=-1))
     purchases = np.diff(first, append=len(key))
     last = first + purchases - 1
-    return decode(customer[first]), {
+    facts = {
+        "customer_id": decode(customer[first]),
         "purchases": purchases,
         "span": days[last] - days[first],
         "last_gap": days[last] - days[np.maximum(last - 1, first)],
         "days_since_last": last_day - lowest - days[last],
     }
+    return nw.from_native(like(facts, rows), eager_only=True)
 
 
 def facts_in_engine(rows: nw.LazyFrame[Any], end: np.datetime64) -> nw.LazyFrame[Any]:
