@@ -18,7 +18,7 @@ from crmvalue._core.optimise import Derivatives
 from crmvalue._core.quadrature import as_rows, unit_rule
 from crmvalue._core.special import digamma_rise, log_choices, log_rising, mean_power, trigamma_rise
 from crmvalue._core.types import Array, IntArray
-from crmvalue.models.model import Histories, PurchaseModel
+from crmvalue.models.model import Histories, Process, PurchaseModel
 
 FEW = 4096  # opportunities up to which a finite stretch is summed one by one
 
@@ -258,6 +258,7 @@ BG_BB = PurchaseModel(
     title="BG/BB",
     Params=Params,
     time_powers=(0, 0, 0, 0),
+    processes=(Process("purchases", "alpha", 1), Process("dropout", "gamma", 1)),
     is_discrete=True,
     is_memoryless=True,
     log_likelihood=log_likelihood,

@@ -26,7 +26,7 @@ from crmvalue._core.special import (
     trigamma_rise,
 )
 from crmvalue._core.types import Array, IntArray
-from crmvalue.models.model import Histories, PurchaseModel
+from crmvalue.models.model import Histories, Process, PurchaseModel
 from crmvalue.models.nbd import NBD
 
 NOBODY = 1e-4  # chance to leave after a purchase below which the likelihood is that of NBD
@@ -227,6 +227,7 @@ BG_NBD = PurchaseModel(
     title="BG/NBD",
     Params=Params,
     time_powers=(0, 1, 0, 0),
+    processes=(Process("purchases", "alpha", -1), Process("dropout", "a", 1)),
     is_discrete=False,
     is_memoryless=True,
     log_likelihood=log_likelihood,

@@ -17,7 +17,7 @@ import numpy as np
 from crmvalue._core.optimise import Derivatives
 from crmvalue._core.special import digamma, log_beta, of_count, trigamma
 from crmvalue._core.types import Array, IntArray
-from crmvalue.models.model import SpendModel
+from crmvalue.models.model import Process, SpendModel
 
 
 class Params(NamedTuple):
@@ -112,6 +112,7 @@ GAMMA_GAMMA = SpendModel(
     name="GAMMA_GAMMA",
     title="Gamma-Gamma",
     Params=Params,
+    processes=(Process("spend", "v", 1),),
     log_likelihood=log_likelihood,
     derivatives=derivatives,
     start=start,

@@ -17,7 +17,7 @@ import numpy as np
 from crmvalue._core.optimise import Derivatives
 from crmvalue._core.types import Array, IntArray
 from crmvalue.models import gamma_gamma
-from crmvalue.models.model import SpendModel
+from crmvalue.models.model import Process, SpendModel
 
 
 class Params(NamedTuple):
@@ -98,6 +98,7 @@ GAMMA_GAMMA_ON_FREQUENCY = SpendModel(
     name="GAMMA_GAMMA_ON_FREQUENCY",
     title="Gamma-Gamma on frequency",
     Params=Params,
+    processes=(Process("spend", "v", 1),),
     log_likelihood=log_likelihood,
     derivatives=derivatives,
     start=start,

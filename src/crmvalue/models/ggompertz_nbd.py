@@ -20,7 +20,7 @@ from crmvalue._core.optimise import Derivatives
 from crmvalue._core.quadrature import NEGLIGIBLE, as_rows, from_zero
 from crmvalue._core.special import digamma_rise, expit, log_negative_binomial, log_rising, trigamma_rise
 from crmvalue._core.types import Array, IntArray
-from crmvalue.models.model import Histories, PurchaseModel
+from crmvalue.models.model import Histories, Process, PurchaseModel
 from crmvalue.models.pareto_nbd import PARETO_NBD
 
 SLOW = 1e-4  # b against the purchase rate below which the likelihood is that of Pareto/NBD
@@ -325,6 +325,7 @@ GGOMPERTZ_NBD = PurchaseModel(
     title="Gamma-Gompertz/NBD",
     Params=Params,
     time_powers=(0, 1, -1, 0, 0),
+    processes=(Process("purchases", "alpha", -1), Process("dropout", "beta", -1)),
     is_discrete=False,
     is_memoryless=True,
     log_likelihood=log_likelihood,

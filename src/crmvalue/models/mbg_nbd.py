@@ -18,7 +18,7 @@ from crmvalue._core.special import expit, purchases_until_dropout
 from crmvalue._core.types import Array
 from crmvalue.models import bg_nbd
 from crmvalue.models.bg_nbd import Params, diagnosis, limit, start
-from crmvalue.models.model import Histories, PurchaseModel
+from crmvalue.models.model import Histories, Process, PurchaseModel
 
 
 def log_likelihood(params: Params, frequency: Array, recency: Array, T: Array) -> Array:
@@ -89,6 +89,7 @@ MBG_NBD = PurchaseModel(
     title="MBG/NBD",
     Params=Params,
     time_powers=(0, 1, 0, 0),
+    processes=(Process("purchases", "alpha", -1), Process("dropout", "a", 1)),
     is_discrete=False,
     is_memoryless=True,
     log_likelihood=log_likelihood,

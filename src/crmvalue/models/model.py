@@ -8,13 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from crmvalue._core.optimise import Derivatives
 from crmvalue._core.types import Array, BoolArray
 
 Parameters: TypeAlias = tuple[float | Array, ...]
 """A model's NamedTuple of parameters: one value for all customers, or one each, shape (n,)."""
+
+
+class Process(NamedTuple):
+    """What covariates may act on: exp(effect · covariate) multiplies a rate, odds or a mean."""
+
+    name: str  # "purchases", "dropout" or "spend"
+    parameter: str  # the one through which it does
+    power: int  # to which the factor multiplies the parameter: 1, or -1 for the scale of a rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -35,6 +43,7 @@ class PurchaseModel:
     title: str  # as the papers call it
     Params: Callable[..., tuple[float, ...]]  # NamedTuple of the parameters, named as in the paper
     time_powers: tuple[int, ...]  # of each parameter: 1 if it is a time, -1 if it is a rate, 0 if it has no unit
+    processes: tuple[Process, ...] = ()  # what covariates may act on
     is_discrete: bool  # whether times count opportunities, of which a customer takes one at most once
     is_memoryless: bool  # whether what a customer does who is alive at T does not depend on her recency
     log_likelihood: Callable[..., Array]  # (params, frequency, recency, T) -> of each customer
@@ -71,6 +80,7 @@ class SpendModel:
     name: str  # its key in MODELS
     title: str  # as the papers call it
     Params: Callable[..., tuple[float, ...]]  # NamedTuple of the parameters, named as in the paper
+    processes: tuple[Process, ...] = ()  # what covariates may act on
     log_likelihood: Callable[..., Array]  # (params, frequency, monetary_value) -> of each customer
     derivatives: Callable[..., Derivatives]  # (params, frequency, monetary_value) -> by parameters, by row
     start: Callable[..., tuple[float, ...]]  # (frequency, monetary_value, counts) -> Params to begin the search with

@@ -20,7 +20,7 @@ from crmvalue._core.special import (
     trigamma_rise,
 )
 from crmvalue._core.types import Array, IntArray
-from crmvalue.models.model import Histories, PurchaseModel
+from crmvalue.models.model import Histories, Process, PurchaseModel
 
 
 class Params(NamedTuple):
@@ -126,6 +126,7 @@ NBD = PurchaseModel(
     title="NBD",
     Params=Params,
     time_powers=(0, 1),
+    processes=(Process("purchases", "alpha", -1),),
     is_discrete=False,
     is_memoryless=True,
     log_likelihood=log_likelihood,

@@ -30,7 +30,7 @@ from crmvalue._core.special import (
     trigamma_rise,
 )
 from crmvalue._core.types import Array, IntArray
-from crmvalue.models.model import Histories, PurchaseModel
+from crmvalue.models.model import Histories, Process, PurchaseModel
 from crmvalue.models.nbd import NBD
 
 NOBODY = 1e-4  # chance to leave after a purchase below which the likelihood is that of NBD
@@ -277,6 +277,7 @@ PARETO_NBD = PurchaseModel(
     title="Pareto/NBD",
     Params=Params,
     time_powers=(0, 1, 0, 1),
+    processes=(Process("purchases", "alpha", -1), Process("dropout", "beta", -1)),
     is_discrete=False,
     is_memoryless=True,
     log_likelihood=log_likelihood,
