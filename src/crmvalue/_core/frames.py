@@ -56,7 +56,7 @@ def open_frame(frame: Frame, *, argument: str = "frame", needs: Iterable[str] = 
 
 def column_names(frame: AnyFrame) -> list[str]:
     """Names of the columns, in order."""
-    return list(frame.collect_schema().names())
+    return frame.columns if isinstance(frame, nw.DataFrame) else list(frame.collect_schema().names())
 
 
 def to_native(frame: AnyFrame) -> Frame:
@@ -111,7 +111,7 @@ def join(left: AnyFrame, right: AnyFrame, *, on: str | list[str], how: Literal["
 
 def to_arrays(frame: AnyFrame, columns: Sequence[str]) -> dict[str, AnyArray]:
     """Return columns as arrays: numbers float64 or int64 (NaN where missing), dates datetime64[D], text objects."""
-    table = collect(frame.select(*columns))
+    table = frame if isinstance(frame, nw.DataFrame) else collect(frame.select(*columns))  # a selection copies
     return {name: series_to_array(table.get_column(name)) for name in columns}
 
 
@@ -122,6 +122,8 @@ def series_to_array(series: nw.Series[Any]) -> AnyArray:
         return series_to_days(series).astype("datetime64[D]")
     if kind.is_integer():
         return (series.cast(nw.Float64) if series.null_count() else series).to_numpy()
+    if kind == nw.Float64:
+        return np.asarray(series.to_numpy(), dtype=float)
     if kind.is_numeric():
         return np.asarray(series.cast(nw.Float64).to_numpy(), dtype=float)
     if kind == nw.Boolean and not series.null_count():
