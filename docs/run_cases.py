@@ -7,6 +7,7 @@ they are. The variable CRMVALUE_DATA names the folder with the data.
 import argparse
 import difflib
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -51,19 +52,33 @@ def store(path: Path) -> list[str]:
     path.write_text(text, encoding="utf-8")
     size = len(text.encode())
     too_large = f"{path.name}: {size:,} bytes are more than {MOST_BYTES:,}. Draw fewer points, or print fewer rows."
-    return [too_large] if size > MOST_BYTES else []
+    return warnings_of(path, notebook) + ([too_large] if size > MOST_BYTES else [])
 
 
 def check(path: Path) -> list[str]:
     """Say in which cells the texts differ from the stored ones."""
-    before, now = (code_cells(notebook) for notebook in (nbformat.read(path, as_version=4), run_again(path)))
-    problems = []
-    for number, (old, new) in enumerate(zip(before, now, strict=True), start=1):
+    stored, notebook = nbformat.read(path, as_version=4), run_again(path)
+    problems = warnings_of(path, notebook)
+    for number, (old, new) in enumerate(zip(code_cells(stored), code_cells(notebook), strict=True), start=1):
         lines = difflib.unified_diff(texts(old), texts(new), "stored", "now", n=1, lineterm="")
         if difference := list(lines)[:MOST_LINES]:
-            first = old.source.partition("\n")[0]
-            problems += [f"{path.name}, code cell {number} ({first}): the text is not as stored", *difference]
+            problems += [f"{named(path, number, old)}: the text is not as stored", *difference]
     return problems
+
+
+def warnings_of(path: Path, notebook: NotebookNode) -> list[str]:
+    """Say which cells wrote to the stream of errors: a reader should see no warning."""
+    return [
+        f"{named(path, number, cell)}: {output.text.strip()}"
+        for number, cell in enumerate(code_cells(notebook), start=1)
+        for output in cell.outputs
+        if output.get("name") == "stderr"
+    ]
+
+
+def named(path: Path, number: int, cell: NotebookNode) -> str:
+    """Return what a reader needs to find a cell: its notebook, its number and its first line."""
+    return f"{path.name}, code cell {number} ({cell.source.partition(chr(10))[0]})"
 
 
 def run_again(path: Path) -> NotebookNode:
@@ -81,6 +96,8 @@ def run_again(path: Path) -> NotebookNode:
         for output in cell.outputs:
             if "execution_count" in output:
                 output.execution_count = None
+            if "text/html" in output.get("data", {}):  # points of a path on one line: a third smaller
+                output.data["text/html"] = re.sub(r"\s*\n\s*(?=[^\s<])", " ", output.data["text/html"])
     return notebook
 
 
