@@ -6,8 +6,8 @@ is a simpler one. Where the registry has it, it is fitted in its place; else the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
@@ -15,11 +15,12 @@ import numpy as np
 from crmvalue._core.optimise import Ascent, Derivatives, climb
 from crmvalue._core.types import Array, IntArray
 from crmvalue.errors import ConvergenceError
-from crmvalue.models.likelihood import weighted_sum
-from crmvalue.models.model import PurchaseModel, RetentionModel
+from crmvalue.models.covariates import Effect
+from crmvalue.models.design import NOTHING, Design, log_likelihood_of
+from crmvalue.models.model import PurchaseModel, RetentionModel, SpendModel
 
-Model: TypeAlias = PurchaseModel | RetentionModel
-AnyModel = TypeVar("AnyModel", PurchaseModel, RetentionModel)
+Model: TypeAlias = PurchaseModel | RetentionModel | SpendModel
+AnyModel = TypeVar("AnyModel", PurchaseModel, RetentionModel, SpendModel)
 
 LOST = 1e-3  # log-likelihood by which a limit may be below the place where the search for it ended
 VAGUE = 2.0  # standard error of a logarithm above which the data hardly show the parameter: a factor of 50 either way
@@ -34,41 +35,46 @@ class Found(Generic[AnyModel]):
 
     model: AnyModel
     params: tuple[float, ...]
-    log_covariance: Array  # NaN for parameters that were held
+    effects: tuple[Effect, ...]  # of covariates
+    log_covariance: Array  # of log parameters and coefficients; NaN for those that were held
     log_likelihood: float
     gradient_norm: float  # over the parameters that were not held
     health: tuple[str, ...]
 
 
-def best_fit(model: AnyModel, data: Sequence[Array], counts: IntArray) -> Found[AnyModel]:
+def best_fit(model: AnyModel, data: Sequence[Array], counts: IntArray, design: Design = NOTHING) -> Found[AnyModel]:
     """Return the maximum-likelihood estimates, or those of the limit that the likelihood rises to."""
-    point = np.log(model.start(*data, counts))
+    design = design.on(model)
+    point = np.append(np.log(model.start(*data, counts)), np.zeros(len(design.actions)))
+    evaluate = log_likelihood_of(model, data, counts, design)
     free: IntArray = np.arange(len(point))
     held: list[str] = []
+    params: tuple[float, ...]
+    effects: tuple[Effect, ...]
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # steps too far are tried and taken back
         while True:
-            ended: Ascent = climb_along(model, point, free, data, counts)
+            ended: Ascent = climb_along(evaluate, point, free)
+            params, effects = estimates(model, ended.point, design)
+            found: tuple[str, ...] = findings(model, ended, free, data, counts, design)
             if ended.converged and not held:
-                return found_at(model, ended.point, free, ended, findings(model, ended, free, data, counts))
-            params = model.Params(*np.exp(ended.point).tolist())
-            limit = model.limit(params)
+                return found_at(model, free, ended, design, found)
+            limit = None if isinstance(model, SpendModel) else model.limit(params)
             if limit is not None:
-                simpler = best_fit(limit, data, counts)
-                if simpler.log_likelihood > ended.value - LOST:
+                simpler = best_fit(limit, data, counts, design)
+                if simpler.log_likelihood - drawn(simpler, design) > ended.value - LOST:
                     return with_finding(simpler, tends_to(model, params, limit))
             if ended.converged:
-                said = (f"{' '.join(held)} {model.diagnosis(params)}.", *findings(model, ended, free, data, counts))
-                return found_at(model, ended.point, free, ended, said)
-            farthest = free[np.argmax(np.abs(ended.point - point)[free])]
-            name = model.Params._fields[farthest]  # type: ignore[attr-defined]  # a NamedTuple
-            held.append(f"{name} ran to its bound and is held at {params[farthest]:.3g}.")
+                said = (" ".join([*held, *diagnoses(model, params, held)]), *found)
+                return found_at(model, free, ended, design, said)
+            farthest = int(free[np.argmax(np.abs(ended.point - point)[free])])
+            held.append(runs_away(params, effects, farthest))
             if 2 * len(held) > len(point):
                 raise ConvergenceError(no_maximum(model, params, counts))
             free = free[free != farthest]
             point = ended.point
 
 
-def climb_along(model: Model, point: Array, free: IntArray, data: Sequence[Array], counts: IntArray) -> Ascent:
+def climb_along(evaluate: Callable[[Array], Derivatives], point: Array, free: IntArray) -> Ascent:
     """Climb from a point along the free parameters; the result is in all of them."""
 
     def whole(part: Array) -> Array:
@@ -76,40 +82,57 @@ def climb_along(model: Model, point: Array, free: IntArray, data: Sequence[Array
         values[free] = part
         return values
 
-    def evaluate(part: Array) -> Derivatives:
-        found = weighted_sum(model, np.exp(whole(part)), data, counts)
+    def evaluate_part(part: Array) -> Derivatives:
+        found = evaluate(whole(part))
         return Derivatives(value=found.value, gradient=found.gradient[free], hessian=found.hessian[np.ix_(free, free)])
 
-    ended = climb(evaluate, point[free])
+    ended = climb(evaluate_part, point[free])
     return Ascent(point=whole(ended.point), here=ended.here, steps=ended.steps, converged=ended.converged)
 
 
-def found_at(model: AnyModel, point: Array, free: IntArray, ended: Ascent, health: tuple[str, ...]) -> Found[AnyModel]:
+def estimates(model: Model, point: Array, design: Design) -> tuple[tuple[float, ...], tuple[Effect, ...]]:
+    """Return parameters and effects at a point."""
+    k = len(point) - len(design.actions)
+    return model.Params(*np.exp(point[:k]).tolist()), design.effects(point[k:])
+
+
+def found_at(
+    model: AnyModel, free: IntArray, ended: Ascent, design: Design, health: tuple[str, ...]
+) -> Found[AnyModel]:
     """Return the estimates at a maximum."""
-    covariance = np.full((len(point), len(point)), np.nan)
+    size, k = len(ended.point), len(ended.point) - len(design.actions)
+    covariance = np.full((size, size), np.nan)
     inverse = np.linalg.inv(-ended.here.hessian)
     covariance[np.ix_(free, free)] = 0.5 * (inverse + inverse.T)
+    per_unit = np.append(np.ones(k), 1 / design.scales) if design.actions else np.ones(k)
+    covariance *= np.outer(per_unit, per_unit)
     covariance.flags.writeable = False
+    params, effects = estimates(model, ended.point, design)
     return Found(
         model=model,
-        params=model.Params(*np.exp(point).tolist()),
+        params=params,
+        effects=effects,
         log_covariance=covariance,
-        log_likelihood=ended.value,
+        log_likelihood=ended.value + penalty_at(ended.point[k:], design),
         gradient_norm=float(np.linalg.norm(ended.here.gradient)),
         health=health,
     )
 
 
+def penalty_at(coefficients: Array, design: Design) -> float:
+    """Return what standardised coefficients take off the log-likelihood."""
+    return 0.5 * design.penalty * float(coefficients @ coefficients)
+
+
+def drawn(found: Found[AnyModel], design: Design) -> float:
+    """Return what the effects of a fit take off its log-likelihood."""
+    scales = design.on(found.model).scales
+    return penalty_at(np.array([effect.coefficient for effect in found.effects]) * scales, design)
+
+
 def with_finding(found: Found[AnyModel], finding: str) -> Found[AnyModel]:
     """Return the same estimates with one more finding before the others."""
-    return Found(
-        model=found.model,
-        params=found.params,
-        log_covariance=found.log_covariance,
-        log_likelihood=found.log_likelihood,
-        gradient_norm=found.gradient_norm,
-        health=(finding, *found.health),
-    )
+    return replace(found, health=(finding, *found.health))
 
 
 def tends_to(model: Model, params: tuple[float, ...], limit: Model) -> str:
@@ -129,24 +152,52 @@ def no_maximum(model: Model, params: tuple[float, ...], counts: IntArray) -> str
     )
 
 
-def findings(model: Model, ended: Ascent, free: IntArray, data: Sequence[Array], counts: IntArray) -> tuple[str, ...]:
+def runs_away(params: tuple[float, ...], effects: tuple[Effect, ...], place: int) -> str:
+    """Say which parameter or effect the data let grow without end."""
+    if place < len(params):
+        name = params._fields[place]  # type: ignore[attr-defined]  # a NamedTuple
+        return f"{name} ran to its bound and is held at {params[place]:.3g}."
+    effect = effects[place - len(params)]
+    return (
+        f"The effect {effect.name} ran to its bound and is held at {effect.coefficient:.3g}: as far as these data "
+        "show, it is without end."
+    )
+
+
+def diagnoses(model: Model, params: tuple[float, ...], held: Sequence[str]) -> list[str]:
+    """Say what it means that parameters ran away; effects that did speak for themselves."""
+    return [f"{model.diagnosis(params)}."] if any(not said.startswith("The effect") for said in held) else []
+
+
+def findings(
+    model: Model, ended: Ascent, free: IntArray, data: Sequence[Array], counts: IntArray, design: Design
+) -> tuple[str, ...]:
     """Return what an analyst should know before the estimates are used."""
+    if not ended.converged:
+        return ()
     said = []
-    names = [model.Params._fields[i] for i in free]  # type: ignore[attr-defined]  # a NamedTuple
+    params, effects = estimates(model, ended.point, design)
+    k = len(params)
+    names = [*params._fields, *(effect.name for effect in effects)]  # type: ignore[attr-defined]  # a NamedTuple
     inverse = np.linalg.inv(-ended.here.hessian)
     spread = np.sqrt(np.diag(inverse))
     correlation = np.triu(inverse / np.outer(spread, spread), k=1)
     for i, j in np.argwhere(np.abs(correlation) > STRONG):
-        said.append(
-            f"{names[i]} and {names[j]} are known only together (correlation of their logarithms "
-            f"{correlation[i, j]:.3f}): predictions use both and stand, but do not read one alone."
-        )
-    for name, error in zip(names, spread, strict=True):
-        if error > VAGUE:
+        one, other = int(free[i]), int(free[j])
+        if (one < k) == (other < k):  # a parameter and an effect are known together wherever the reference is rare
+            kind = "logarithms" if one < k else "effects"
             said.append(
-                f"{name} is hardly known: its standard error is {error:.0f} times the estimate. A model without it may "
-                "do as well."
+                f"{names[one]} and {names[other]} are known only together (correlation of their {kind} "
+                f"{correlation[i, j]:.3f}): predictions use both and stand, but do not read one alone."
             )
+    for i, error in zip(free.tolist(), spread, strict=True):
+        if error > VAGUE and i < k:
+            said.append(
+                f"{names[i]} is hardly known: its standard error is {error:.0f} times the estimate. A model without it "
+                "may do as well."
+            )
+        elif error > VAGUE:
+            said.append(f"The effect {names[i]} is hardly known: see its interval. A model without it may do as well.")
     return (*said, *(findings_in_purchases(data, counts) if isinstance(model, PurchaseModel) else ()))
 
 

@@ -1,0 +1,213 @@
+"""Parameters that follow covariates: their logarithms are linear in them, as in [1]_.
+
+A process of a model is multiplied by exp(γ'z), through one of its parameters. Search and penalty use covariates divided
+by their standard deviation; estimates are given per unit.
+
+.. [1] Fader & Hardie (2007) "Incorporating time-invariant covariates into the Pareto/NBD and BG/NBD models", note 019
+   at brucehardie.com.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from crmvalue._core.optimise import Derivatives
+from crmvalue._core.types import Array, IntArray
+from crmvalue.errors import InputError
+from crmvalue.models.covariates import Effect, Levels, Wanted
+from crmvalue.models.likelihood import ROWS_AT_ONCE, weighted_sum
+from crmvalue.models.model import PurchaseModel, RetentionModel, SpendModel
+
+SAME = 1e-9  # share of a covariate's variance that the others must leave open
+FEW_PATTERNS = 64  # rows for each pattern of covariates from which it pays to sum pattern by pattern
+
+
+class Term(NamedTuple):
+    """A column of the design: a number, or whether text is this level."""
+
+    column: str
+    level: str | None
+    reference: str | float  # level or number at which it is 0
+    scale: float  # standard deviation among the customers
+
+
+class Action(NamedTuple):
+    """A coefficient: on which processes a term acts."""
+
+    processes: tuple[str, ...]
+    term: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Design:
+    """Covariates of each row, what they act on, and how strongly their effects are drawn to 0."""
+
+    terms: tuple[Term, ...] = ()
+    values: Array  # standardised, shape (terms, n)
+    actions: tuple[Action, ...] = ()  # one a coefficient
+    penalty: float = 0.0  # λ in λ/2 · Σ (coefficient · standard deviation)²
+
+    def on(self, model: PurchaseModel | SpendModel | RetentionModel) -> Design:
+        """Return what is left of it for a model with fewer processes."""
+        if not self.actions or isinstance(model, RetentionModel):
+            return self
+        known = {process.name for process in model.processes}
+        kept = [Action(tuple(name for name in a.processes if name in known), a.term) for a in self.actions]
+        return Design(
+            terms=self.terms,
+            values=self.values,
+            actions=tuple(action for action in kept if action.processes),
+            penalty=self.penalty,
+        )
+
+    @property
+    def scales(self) -> Array:
+        """Standard deviation that belongs to each coefficient."""
+        return np.array([self.terms[action.term].scale for action in self.actions])
+
+    def effects(self, coefficients: Array) -> tuple[Effect, ...]:
+        """Return the effects per unit, from standardised coefficients."""
+        found = []
+        for action, value in zip(self.actions, (coefficients / self.scales).tolist(), strict=True):
+            column, level, reference, _ = self.terms[action.term]
+            found.append(Effect(action.processes, column, level, reference, value))
+        return tuple(found)
+
+
+NOTHING = Design(values=np.empty((0, 0)))
+"""No covariates."""
+
+
+def design_of(
+    wanted: Wanted, columns: Sequence[Array], levels: Sequence[Levels], counts: IntArray, penalty: float
+) -> Design:
+    """Return the design of these covariates, one number or code a row, or raise InputError if they say nothing."""
+    places: dict[str, list[int]] = {}
+    terms: list[Term] = []
+    values: list[Array] = []
+    for name, column, known in zip(wanted.columns, columns, levels, strict=True):
+        made = terms_of(name, column, known, counts)
+        places[name] = list(range(len(terms), len(terms) + len(made)))
+        for term, value in made:
+            terms.append(term)
+            values.append(value)
+    actions = [Action(processes, term) for processes, name in wanted.acts for term in places[name]]
+    stacked = np.stack(values)
+    for process in {name for action in actions for name in action.processes}:
+        mine = sorted({action.term for action in actions if process in action.processes})
+        require_independent([terms[term] for term in mine], stacked[mine], counts)
+    return Design(terms=tuple(terms), values=stacked, actions=tuple(actions), penalty=penalty)
+
+
+def terms_of(name: str, column: Array, levels: Levels, counts: IntArray) -> list[tuple[Term, Array]]:
+    """Return the terms of a covariate with their standardised values."""
+    if column.min() == column.max():
+        said = repr(levels[0]) if levels else f"{column[0]:g}"
+        raise InputError(
+            f"{name}: constant ({said}) over all customers, so nothing shows its effect. Leave the column out."
+        )
+    if levels is not None:
+        made = [(Term(name, level, levels[0], 0.0), column == place) for place, level in enumerate(levels) if place]
+    else:
+        is_yes_or_no = bool(np.isin(column, (0.0, 1.0)).all())
+        centre = 0.0 if is_yes_or_no else float(counts @ column / counts.sum())
+        made = [(Term(name, None, centre, 0.0), column - centre)]
+    found = []
+    for term, value in made:
+        mean = counts @ value / counts.sum()
+        scale = float(np.sqrt(counts @ (value - mean) ** 2 / counts.sum()))
+        found.append((term._replace(scale=scale), value / scale))
+    return found
+
+
+def require_independent(terms: Sequence[Term], values: Array, counts: IntArray) -> None:
+    """Raise InputError if a term is a linear combination of those before it."""
+    centred = values - (values @ counts / counts.sum())[:, None]
+    products = (centred * counts) @ centred.T / counts.sum()
+    for j in range(1, len(terms)):
+        before = products[:j, :j]
+        weights = np.linalg.solve(before, products[:j, j])
+        if products[j, j] - products[:j, j] @ weights < SAME:
+            names = dict.fromkeys(terms[i].column for i in range(j) if abs(weights[i]) > 1e-6)
+            raise InputError(
+                f"{terms[j].column}: collinear, for it follows exactly from {', '.join(names)}. Leave one of them out."
+            )
+
+
+def log_likelihood_of(
+    model: PurchaseModel | SpendModel | RetentionModel, data: Sequence[Array], counts: IntArray, design: Design
+) -> Callable[[Array], Derivatives]:
+    """Return the log-likelihood less the penalty as a function of log parameters and coefficients."""
+    if not design.actions or isinstance(model, RetentionModel):
+        return lambda point: weighted_sum(model, np.exp(point), data, counts)
+    k = len(model.Params._fields)  # type: ignore[attr-defined]  # a NamedTuple
+    following = slopes(model, design)
+
+    def evaluate(point: Array) -> Derivatives:
+        found = by_rows(model, point, data, counts, following, design.values)
+        drawn = np.zeros(len(point))
+        drawn[k:] = design.penalty
+        return Derivatives(
+            value=found.value - 0.5 * float(drawn @ point**2),
+            gradient=found.gradient - drawn * point,
+            hessian=found.hessian - np.diag(drawn),
+        )
+
+    return evaluate
+
+
+class Slopes(NamedTuple):
+    """How the logarithm of one parameter follows the covariates."""
+
+    power: int  # 1 or −1
+    terms: list[int]  # rows of the design's values
+    place: list[int]  # of their coefficients in the point
+
+
+def slopes(model: PurchaseModel | SpendModel, design: Design) -> list[Slopes]:
+    """Return them for each parameter in order; those that follow no covariate have no terms."""
+    names = model.Params._fields  # type: ignore[attr-defined]  # a NamedTuple
+    found = [Slopes(1, [], []) for _ in names]
+    for process in model.processes:
+        mine = [(i, action.term) for i, action in enumerate(design.actions) if process.name in action.processes]
+        found[names.index(process.parameter)] = Slopes(
+            process.power, [term for _, term in mine], [len(names) + i for i, _ in mine]
+        )
+    return found
+
+
+def by_rows(
+    model: PurchaseModel | SpendModel,
+    point: Array,
+    data: Sequence[Array],
+    counts: IntArray,
+    following: Sequence[Slopes],
+    values: Array,
+) -> Derivatives:
+    """Sum over rows, each with parameters of its own; derivatives by the chain rule."""
+    total, gradient, hessian = 0.0, np.zeros(len(point)), np.zeros((len(point), len(point)))
+    places = [[j, *each.place] for j, each in enumerate(following)]
+    for begin in range(0, len(counts), ROWS_AT_ONCE):
+        part = slice(begin, begin + ROWS_AT_ONCE)
+        weights = counts[part].astype(float)
+        once = np.ones((1, len(weights)))
+        designs = [np.concatenate([once, each.power * values[each.terms, part]]) for each in following]
+        given = [  # those that all customers share stay single numbers
+            np.exp(point[place] @ columns) if len(place) > 1 else float(np.exp(point[place[0]]))
+            for place, columns in zip(places, designs, strict=True)
+        ]
+        rows = model.derivatives(model.Params(*given), *(column[part] for column in data))
+        params = np.stack([np.broadcast_to(value, weights.shape) for value in given])
+        slope = rows.gradient * params * weights  # by log parameters, of each row
+        bend = rows.hessian * params * (params * weights)[:, None]
+        total += float(rows.value @ weights)
+        for j, (place, columns) in enumerate(zip(places, designs, strict=True)):
+            gradient[place] += columns @ slope[j]
+            hessian[np.ix_(place, place)] += (columns * slope[j]) @ columns.T
+            for i, (other, others) in enumerate(zip(places, designs, strict=True)):
+                hessian[np.ix_(place, other)] += (columns * bend[j, i]) @ others.T
+    return Derivatives(value=np.asarray(total), gradient=gradient, hessian=hessian)
