@@ -30,6 +30,7 @@ __all__ = [
     "normal_quantile",
     "of_count",
     "purchases_until_dropout",
+    "softplus",
     "trigamma",
     "trigamma_rise",
 ]
@@ -101,6 +102,14 @@ def log_rising_ratio(z: Numbers, m: Numbers, n: Numbers) -> Array:
 def log_beta(a: Numbers, b: Numbers) -> Array:
     """Logarithm of the Beta function; `b` may be very large."""
     return np.asarray(gammaln(a) - log_rising(b, a))
+
+
+def softplus(x: Array) -> tuple[Array, Array]:
+    """Return log(1 + exp(x)) and its slope, the logistic of x, from one exponential that never overflows."""
+    small = np.exp(-np.abs(x))
+    share = np.where(x > 0, 1.0, small)
+    share /= 1 + small
+    return np.maximum(x, 0.0) + np.log1p(small), share
 
 
 def relative_exp(x: Numbers) -> Array:

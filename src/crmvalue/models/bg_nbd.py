@@ -9,6 +9,7 @@ p ~ Beta(a, b). A customer without repeat purchases had no occasion to leave.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -23,9 +24,12 @@ from crmvalue._core.special import (
     mean_power,
     negative_binomial_tail,
     purchases_until_dropout,
+    softplus,
     trigamma_rise,
 )
 from crmvalue._core.types import Array, IntArray
+from crmvalue.models import nbd
+from crmvalue.models.likelihood import LogOdds, parts, rises, softplus_sum
 from crmvalue.models.model import Histories, Process, PurchaseModel
 from crmvalue.models.nbd import NBD
 
@@ -70,10 +74,9 @@ def derivatives(params: Params, frequency: Array, recency: Array, T: Array) -> D
 def derivatives_of_stays(params: Params, stays: Array, frequency: Array, recency: Array, T: Array) -> Derivatives:
     """Return the same for a customer who had so many occasions to leave."""
     r, alpha, a, b = params
-    shape, end, last = r + frequency, 1 / (alpha + T), 1 / (alpha + recency)
-    left = expit(log_odds_left(params, stays, frequency, recency, T))
-    past = b + np.maximum(stays, 1) - 1
-
+    odds = derivatives_of_odds(params, stays, frequency, recency, T)
+    more, left = softplus(odds.value)
+    shape, end = r + frequency, 1 / (alpha + T)
     total = digamma_rise(a + b, stays)
     smooth = (
         digamma_rise(r, frequency) - np.log1p(T / alpha),
@@ -81,23 +84,67 @@ def derivatives_of_stays(params: Params, stays: Array, frequency: Array, recency
         -total,
         digamma_rise(b, stays) - total,
     )
-    by_odds = np.stack(  # of the log odds
-        np.broadcast_arrays(np.log1p((T - recency) * last), shape * (end - last), 1 / a, -1 / past)
-    )
+    by_odds = np.stack(np.broadcast_arrays(*odds.slopes))
     gradient = np.stack(smooth) + left * by_odds
 
     hessian = left * (1 - left) * by_odds[:, None] * by_odds[None, :]
     total = trigamma_rise(a + b, stays)
     hessian[0, 0] += trigamma_rise(r, frequency)
-    hessian[0, 1] += 1 / alpha - end + left * (end - last)
-    hessian[1, 0] = hessian[0, 1]
-    hessian[1, 1] += shape * end**2 - r / alpha**2 + left * shape * (last**2 - end**2)
-    hessian[2, 2] -= total + left / a**2
+    hessian[0, 1] += 1 / alpha - end
+    hessian[1, 1] += shape * end**2 - r / alpha**2
+    hessian[2, 2] -= total
     hessian[2, 3] -= total
-    hessian[3, 2] = hessian[2, 3]
-    hessian[3, 3] += trigamma_rise(b, stays) - total + left / past**2
-    value = log_likelihood_of_stays(params, stays, frequency, recency, T)
+    hessian[3, 3] += trigamma_rise(b, stays) - total
+    for (i, j), bend in odds.bends.items():
+        hessian[i, j] += left * bend
+    hessian[1, 0], hessian[3, 2] = hessian[0, 1], hessian[2, 3]
+    bought = log_rising(r, frequency) - r * np.log1p(T / alpha) - frequency * np.log(alpha + T)
+    value = bought + log_rising(b, stays) - log_rising(a + b, stays) + more
     return Derivatives(value=value, gradient=gradient, hessian=hessian)
+
+
+def derivatives_of_odds(params: Params, stays: Array, frequency: Array, recency: Array, T: Array) -> LogOdds:
+    """Return the log odds that she has left by T, with their derivatives by r, α, a, b."""
+    r, alpha, a, b = params
+    shape, end, last = r + frequency, 1 / (alpha + T), 1 / (alpha + recency)
+    silence, closer = np.log1p((T - recency) * last), end - last
+    by_alpha, by_b = shape * closer, -1 / (b + np.maximum(stays, 1) - 1)
+    return LogOdds(
+        value=np.where(stays > 0, np.log(-a * by_b) + shape * silence, -np.inf),
+        slopes=(silence, by_alpha, 1 / a, by_b),
+        bends={(0, 1): closer, (1, 1): -by_alpha * (end + last), (2, 2): -1 / a**2, (3, 3): by_b**2},
+    )
+
+
+def summed(frequency: Array, recency: Array, T: Array, counts: IntArray) -> Callable[[Params], Derivatives]:
+    """Return the log-likelihood over all customers, with its derivatives, as a function of the parameters."""
+    return summed_of_stays(frequency, frequency, recency, T, counts)
+
+
+def summed_of_stays(
+    stays: Array, frequency: Array, recency: Array, T: Array, counts: IntArray
+) -> Callable[[Params], Derivatives]:
+    """Return the same for customers who had so many occasions to leave; only the odds need a look at each history."""
+    bought, rise = nbd.summed(frequency, recency, T, counts), rises(stays, counts)
+    at_risk = stays > 0
+    rows = [column[at_risk] for column in (stays, frequency, recency, T, counts.astype(float))]
+
+    def total(params: Params) -> Derivatives:
+        r, alpha, a, b = params
+        smooth, stayed, every = bought(nbd.Params(r, alpha)), rise(b), rise(a + b)
+        value = smooth.value + stayed.value - every.value
+        gradient = np.array([*smooth.gradient, -every.slope, stayed.slope - every.slope])
+        hessian = np.zeros((4, 4))
+        hessian[:2, :2] = smooth.hessian
+        hessian[2:, 2:] = -every.bend
+        hessian[3, 3] += stayed.bend
+        for part in parts(len(rows[0])):
+            *own, weights = (column[part] for column in rows)
+            left = softplus_sum(derivatives_of_odds(params, *own), weights)
+            value, gradient, hessian = value + left.value, gradient + left.gradient, hessian + left.hessian
+        return Derivatives(value=value, gradient=gradient, hessian=hessian)
+
+    return total
 
 
 def start(frequency: Array, recency: Array, T: Array, counts: IntArray) -> Params:
@@ -232,6 +279,7 @@ BG_NBD = PurchaseModel(
     is_memoryless=True,
     log_likelihood=log_likelihood,
     derivatives=derivatives,
+    summed=summed,
     start=start,
     diagnosis=diagnosis,
     limit=limit,

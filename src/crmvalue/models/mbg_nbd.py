@@ -11,11 +11,13 @@ she leaves with chance p ~ Beta(a, b). A customer who never came back may thus b
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from crmvalue._core.optimise import Derivatives
 from crmvalue._core.special import expit, purchases_until_dropout
-from crmvalue._core.types import Array
+from crmvalue._core.types import Array, IntArray
 from crmvalue.models import bg_nbd
 from crmvalue.models.bg_nbd import Params, diagnosis, limit, start
 from crmvalue.models.model import Histories, Process, PurchaseModel
@@ -29,6 +31,11 @@ def log_likelihood(params: Params, frequency: Array, recency: Array, T: Array) -
 def derivatives(params: Params, frequency: Array, recency: Array, T: Array) -> Derivatives:
     """Log-likelihood of each customer with its first and second derivatives in r, α, a, b."""
     return bg_nbd.derivatives_of_stays(params, np.add(frequency, 1), frequency, recency, T)
+
+
+def summed(frequency: Array, recency: Array, T: Array, counts: IntArray) -> Callable[[Params], Derivatives]:
+    """Return the log-likelihood over all customers, with its derivatives, as a function of the parameters."""
+    return bg_nbd.summed_of_stays(frequency + 1, frequency, recency, T, counts)
 
 
 def probability_alive(params: Params, frequency: Array, recency: Array, T: Array) -> Array:
@@ -94,6 +101,7 @@ MBG_NBD = PurchaseModel(
     is_memoryless=True,
     log_likelihood=log_likelihood,
     derivatives=derivatives,
+    summed=summed,
     start=start,
     diagnosis=diagnosis,
     limit=limit,

@@ -8,6 +8,7 @@ Purchases are Poisson with rate λ ~ Gamma(r, α). It is what the models with dr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,8 @@ from crmvalue._core.special import (
     trigamma_rise,
 )
 from crmvalue._core.types import Array, IntArray
+from crmvalue.models.distinct import codes
+from crmvalue.models.likelihood import rises
 from crmvalue.models.model import Histories, Process, PurchaseModel
 
 
@@ -46,6 +49,32 @@ def derivatives(params: Params, frequency: Array, recency: Array, T: Array) -> D
     hessian[0, 1] = hessian[1, 0] = 1 / alpha - end
     hessian[1, 1] = shape * end**2 - r / alpha**2
     return Derivatives(value=log_likelihood(params, frequency, recency, T), gradient=gradient, hessian=hessian)
+
+
+def summed(frequency: Array, recency: Array, T: Array, counts: IntArray) -> Callable[[Params], Derivatives]:
+    """Return the log-likelihood over all customers with its derivatives: over a histogram of frequency and one of T."""
+    rise = rises(frequency, counts)
+    place = codes(T)
+    customers = np.bincount(place, weights=counts)
+    bought = np.bincount(place, weights=counts * frequency)  # by customers of each T
+    times = np.empty(len(customers))
+    times[place] = T
+
+    def total(params: Params) -> Derivatives:
+        r, alpha = params
+        end = 1 / (alpha + times)
+        passed = times * end / alpha  # 1/α − 1/(α + T)
+        growth = np.log1p(times / alpha)
+        by_r, shared = rise(r), float(customers @ passed)
+        by_alpha = r * shared - float(bought @ end)
+        bend = float(bought @ end**2) - r * float(customers @ (passed * (end + 1 / alpha)))
+        return Derivatives(
+            value=np.asarray(by_r.value - r * (customers @ growth) - bought @ np.log(alpha + times)),
+            gradient=np.array([by_r.slope - float(customers @ growth), by_alpha]),
+            hessian=np.array([[by_r.bend, shared], [shared, bend]]),
+        )
+
+    return total
 
 
 def start(frequency: Array, recency: Array, T: Array, counts: IntArray) -> Params:
@@ -131,6 +160,7 @@ NBD = PurchaseModel(
     is_memoryless=True,
     log_likelihood=log_likelihood,
     derivatives=derivatives,
+    summed=summed,
     start=start,
     diagnosis=diagnosis,
     limit=limit,
