@@ -19,7 +19,7 @@ from crmvalue.errors import InputError
 from crmvalue.finance.rates import periodic_rate
 from crmvalue.models.discounting import discounted_purchases
 from crmvalue.models.distinct import distinct_states
-from crmvalue.models.fit import PurchaseFit, SpendFit, missing_spend, refuse_missing_spend
+from crmvalue.models.fit import PurchaseFit, SpendFit
 from crmvalue.models.histories import (
     COUNT_RULES,
     PURCHASES,
@@ -38,6 +38,7 @@ from crmvalue.models.predictions import (
     probability_alive,
     purchase_probabilities,
 )
+from crmvalue.models.spend_rows import missing_spend, refuse_missing_spend
 
 __all__ = [
     "CustomerValue",

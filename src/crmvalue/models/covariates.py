@@ -200,9 +200,36 @@ def joined(customers: AnyFrame, wanted: AnyFrame, *, left_on: str) -> AnyFrame:
     return open_frame(nw.to_native(rows).set_axis(nw.to_native(customers).index))
 
 
-def coded(frame: AnyFrame, columns: Sequence[str]) -> tuple[AnyFrame, list[Levels]]:
+class Opened(NamedTuple):
+    """Customers with their covariates as numbers: the columns `names` of a frame."""
+
+    frame: AnyFrame
+    names: list[str]
+    columns: list[str]  # as the user calls them
+    levels: list[Levels]
+    given: AnyFrame  # the same customers with the covariates as the user gave them
+
+    def checked(self, values: Sequence[AnyArray]) -> list[Array]:
+        """Return the covariates as floats, or raise InputError about customers who lack some."""
+        found = [np.asarray(column, dtype=float) for column in values]
+        if not all(np.isfinite(column).all() for column in found):
+            known = {column: levels for column, levels in zip(self.columns, self.levels, strict=True) if levels}
+            refuse_covariates(self.given, self.columns, known)
+        return found
+
+
+def open_covariates(frame: AnyFrame, wanted: Wanted | None) -> Opened:
+    """Return the customers of a fit with their covariates as numbers."""
+    if wanted is None:
+        return Opened(frame, [], [], [], frame)
+    columns = wanted.columns
+    given, kinds = readable(with_covariates(frame, wanted.frame, columns), columns)
+    coded_frame, levels = coded(given, columns, kinds)
+    return Opened(coded_frame, [inside(i) for i in range(len(columns))], columns, levels, given)
+
+
+def coded(frame: AnyFrame, columns: Sequence[str], kinds: Sequence[str]) -> tuple[AnyFrame, list[Levels]]:
     """Return the frame with each covariate as a number, text as the place of its level; and the levels."""
-    frame, kinds = readable(frame, columns)
     levels: list[Levels] = []
     numbers = {}
     for i, (column, kind) in enumerate(zip(columns, kinds, strict=True)):

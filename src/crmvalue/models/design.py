@@ -106,12 +106,15 @@ def design_of(
 def terms_of(name: str, column: Array, levels: Levels, counts: IntArray) -> list[tuple[Term, Array]]:
     """Return the terms of a covariate with their standardised values."""
     if column.min() == column.max():
-        said = repr(levels[0]) if levels else f"{column[0]:g}"
+        said = repr(levels[int(column[0])]) if levels else f"{column[0]:g}"
         raise InputError(
             f"{name}: constant ({said}) over all customers, so nothing shows its effect. Leave the column out."
         )
     if levels is not None:
-        made = [(Term(name, level, levels[0], 0.0), column == place) for place, level in enumerate(levels) if place]
+        there = np.bincount(column.astype(np.int64), weights=counts, minlength=len(levels))
+        most = int(there.argmax())  # among the customers of this fit
+        others = [place for place in np.flatnonzero(there).tolist() if place != most]
+        made = [(Term(name, levels[place], levels[most], 0.0), column == place) for place in others]
     else:
         is_yes_or_no = bool(np.isin(column, (0.0, 1.0)).all())
         centre = 0.0 if is_yes_or_no else float(counts @ column / counts.sum())

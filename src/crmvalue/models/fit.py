@@ -1,127 +1,48 @@
 """Fits: a model and a summary become estimates, how sure they are, and how well the model explains the data.
 
-Customers with the same history count as one row with a weight, counted in the engine of the frame.
+Customers with the same history and covariates count as one row with a weight, counted in the engine of the frame.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeAlias
-
-import narwhals.stable.v2 as nw
-import numpy as np
+from typing import TYPE_CHECKING, TypeAlias
 
 from crmvalue._core.checks import require_number
-from crmvalue._core.frames import AnyFrame
-from crmvalue._core.optimise import Derivatives, Maximum, maximise
-from crmvalue._core.special import normal_quantile
-from crmvalue._core.types import Array, Frame, IntArray, TimeUnit
+from crmvalue._core.types import Array, Frame, TimeUnit
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.errors import InputError
 from crmvalue.models.bg_nbd import BG_NBD
+from crmvalue.models.covariates import Covariates, Effect, open_covariates, wanted_covariates
+from crmvalue.models.design import NOTHING, design_of
 from crmvalue.models.distinct import distinct_histories
+from crmvalue.models.estimates import (
+    akaike_of,
+    bayes_of,
+    condition_of,
+    covariance_of,
+    interval_of,
+    names_of,
+    standard_errors_of,
+    table_of,
+    text_of,
+)
 from crmvalue.models.gamma_gamma import GAMMA_GAMMA
 from crmvalue.models.histories import (
     PURCHASES,
-    SPEND,
-    checked_counts,
     checked_purchases,
-    is_missing,
     open_customers,
     read_histories,
-    refuse,
-    to_numbers,
     unit_to_fit,
 )
-from crmvalue.models.likelihood import weighted_sum
 from crmvalue.models.limits import best_fit
 from crmvalue.models.model import PurchaseModel, RetentionModel, SpendModel
+from crmvalue.models.spend_dependence import spend_findings
+from crmvalue.models.spend_rows import read_spend
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from crmvalue.models.fit_retention import RetentionFit
-
-
-def names_of(fit: Fit) -> tuple[str, ...]:
-    """Names of the parameters, as in the paper."""
-    return tuple(fit.params._fields)  # type: ignore[attr-defined]  # a NamedTuple, which `tuple` does not show
-
-
-def covariance_of(fit: Fit) -> Array:
-    """Covariance of the parameters themselves, shape (k, k)."""
-    return fit.log_covariance * np.outer(fit.params, fit.params)
-
-
-def standard_errors_of(fit: Fit) -> tuple[float, ...]:
-    """Return the standard error of each parameter, in its own unit."""
-    return tuple((np.sqrt(np.diag(fit.log_covariance)) * np.array(fit.params)).tolist())
-
-
-def akaike_of(fit: Fit) -> float:
-    """Akaike information criterion; lower is better."""
-    return 2 * len(fit.params) - 2 * fit.log_likelihood
-
-
-def bayes_of(fit: Fit) -> float:
-    """Bayesian information criterion; lower is better."""
-    return float(len(fit.params) * np.log(fit.n_customers) - 2 * fit.log_likelihood)
-
-
-def condition_of(fit: Fit) -> float:
-    """Largest over smallest curvature of the log-likelihood by log parameters; beyond 1e6 some are hardly known."""
-    known = np.isfinite(np.diag(fit.log_covariance))
-    return float(np.linalg.cond(fit.log_covariance[np.ix_(known, known)]))
-
-
-def interval_of(fit: Fit, level: float = 0.95) -> Array:
-    """Lower and upper end for each parameter; symmetric on the log scale, so never below 0.
-
-    Parameters
-    ----------
-    level : float
-        Chance that such an interval covers the truth, above 0 and below 1.
-
-    Returns
-    -------
-    ndarray, shape (k, 2)
-        In the units of the parameters.
-
-    Raises
-    ------
-    InputError
-        If `level` is not between 0 and 1.
-    """
-    level = require_number("level", level, above=0, at_most=1 - 1e-12)
-    half_width = normal_quantile(0.5 + 0.5 * level) * np.sqrt(np.diag(fit.log_covariance))
-    centre = np.log(fit.params)
-    return np.exp(np.stack([centre - half_width, centre + half_width], axis=1))
-
-
-def table_of(fit: Fit, level: float = 0.95) -> pd.DataFrame:
-    """One row a parameter: estimate, standard_error, lower, upper (the interval at `level`)."""
-    import pandas as pd
-
-    interval = interval_of(fit, level)
-    columns = {
-        "estimate": fit.params,
-        "standard_error": standard_errors_of(fit),
-        "lower": interval[:, 0],
-        "upper": interval[:, 1],
-    }
-    return pd.DataFrame(columns, index=pd.Index(names_of(fit), name="parameter"))
-
-
-def text_of(fit: Fit) -> str:
-    """Estimates in one line."""
-    pairs = zip(names_of(fit), fit.params, standard_errors_of(fit), strict=True)
-    listed = ", ".join(f"{name} {value:.4g} (se {error:.2g})" for name, value, error in pairs)
-    unit = f", time in {fit.time_unit}s" if not isinstance(fit, SpendFit) else ""
-    findings = 0 if isinstance(fit, SpendFit) else len(fit.health)
-    note = f"; {findings} finding{'s' * (findings > 1)} in health" if findings else ""
-    fitted_to = f"log-likelihood {fit.log_likelihood:.2f}, n {fit.n_customers:,}{unit}{note}"
-    return f"<{fit.model.title}: {listed}; {fitted_to}>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -130,12 +51,14 @@ class PurchaseFit:
 
     model: PurchaseModel  # the one asked for, or the simpler one that it tends to in these data: then `health` says so
     params: tuple[float, ...]  # maximum-likelihood estimates, a NamedTuple named as in the paper; rates per `time_unit`
-    log_covariance: Array  # covariance of the logarithms of the parameters, shape (k, k); NaN for one held at its bound
+    log_covariance: Array  # of the logarithms of the parameters, then of coefficients; NaN for one held at its bound
     log_likelihood: float  # sum over customers, at `params`
     gradient_norm: float  # length of its gradient by log parameters; 0 at an exact maximum
     n_customers: int  # customers in the summary; all were used
     time_unit: TimeUnit  # unit of recency, T and horizons
     health: tuple[str, ...] = ()  # what to know before the estimates are used, in plain words; empty if all is well
+    effects: tuple[Effect, ...] = ()  # of covariates; `params` are those of a customer at their references
+    penalty: float = 0.0  # on the squares of the effects of one standard deviation each; 0: maximum likelihood
 
     param_names = property(names_of)
     covariance = property(covariance_of)
@@ -154,18 +77,22 @@ class SpendFit:
 
     model: SpendModel
     params: tuple[float, ...]  # maximum-likelihood estimates, a NamedTuple named as in the paper
-    log_covariance: Array  # covariance of the logarithms of the parameters, shape (k, k), from the exact Hessian
+    log_covariance: Array  # of the logarithms of the parameters, then of coefficients; NaN for one held at its bound
     log_likelihood: float  # sum over the customers used, at `params`
     gradient_norm: float  # length of its gradient by log parameters; 0 at an exact maximum
     n_customers: int  # customers used: a repeat purchase, and a monetary_value above 0
     n_without_repeat: int  # left out: no repeat purchase, so nothing is known of their spend
     n_not_positive: int  # left out: refunds ate up the repeat purchases (monetary_value 0 or below)
+    health: tuple[str, ...] = ()  # what to know before the estimates are used, in plain words; empty if all is well
+    effects: tuple[Effect, ...] = ()  # of covariates; `params` are those of a customer at their references
+    penalty: float = 0.0  # on the squares of the effects of one standard deviation each; 0: maximum likelihood
 
     param_names = property(names_of)
     covariance = property(covariance_of)
     standard_errors = property(standard_errors_of)
     aic = property(akaike_of)
     bic = property(bayes_of)
+    condition = property(condition_of)
     confidence_interval = interval_of
     to_frame = table_of
     __repr__ = text_of
@@ -176,7 +103,12 @@ Model: TypeAlias = PurchaseModel | SpendModel | RetentionModel
 
 
 def fit_purchases(
-    summary: CustomerSummary | Frame, model: PurchaseModel = BG_NBD, *, time_unit: TimeUnit | None = None
+    summary: CustomerSummary | Frame,
+    model: PurchaseModel = BG_NBD,
+    *,
+    covariates: Covariates | Frame | Sequence[str] | None = None,
+    penalty: float | None = None,
+    time_unit: TimeUnit | None = None,
 ) -> PurchaseFit:
     """Maximum-likelihood estimates of a model of purchases and dropout.
 
@@ -186,6 +118,13 @@ def fit_purchases(
         One row a customer with columns frequency, recency and T, in any engine.
     model : PurchaseModel
         A record from `MODELS`.
+    covariates : frame, list of str or Covariates, optional
+        What else is known of each customer: a frame with customer_id, whose other columns all act on purchases and on
+        dropout; or names of columns that the summary's frame has itself; or `Covariates`, which says what acts on what.
+        Numbers act as they are, text and categories by one effect for each level but the most frequent.
+    penalty : float, optional
+        Draws the effects of covariates towards 0: λ/2 · Σ (coefficient · standard deviation of its column)² is taken
+        off the log-likelihood. It does not depend on any unit. By default 0.
     time_unit : {"day", "week", "month", "year"}, optional
         Unit of recency and T. Needed for a plain frame; a summary knows its own.
 
@@ -197,7 +136,8 @@ def fit_purchases(
     Raises
     ------
     InputError
-        If a history is impossible, nobody bought twice, or the time unit is missing or contradicts the summary.
+        If a history is impossible, nobody bought twice, the time unit is missing or contradicts the summary, or
+        covariates are missing for some customers, constant or collinear.
     ConvergenceError
         If the data do not determine even the simpler models that this one tends to, as those of one customer.
 
@@ -209,6 +149,17 @@ def fit_purchases(
     Where the likelihood has no maximum inside, it rises towards a simpler model: towards NBD, for example, where nobody
     leaves. The fit is then that of the simpler model, and `health` says so first. Where the registry has no such model,
     the parameter that runs away is held where the likelihood no longer changes.
+
+    Covariates z multiply a customer's purchase rate and her risk of leaving (in BG/NBD, MBG/NBD and BG/BB the odds of
+    it) by exp(γ'z), as in the note of Fader & Hardie: through α and β, or a. The parameters of the fit are those of a
+    customer at the references: the mean of a column of numbers, 0 where it holds only 0 and 1, the most frequent level
+    of text. A penalty λ says that effects of one standard deviation are about ± 1 / √λ on the log scale. There is none
+    on the parameters themselves: it would depend on the time unit, and no fit needs one to end.
+
+    References
+    ----------
+    Fader & Hardie (2007) "Incorporating time-invariant covariates into the Pareto/NBD and BG/NBD models", note 019 at
+    brucehardie.com.
 
     Examples
     --------
@@ -222,8 +173,11 @@ def fit_purchases(
     """
     unit = unit_to_fit(summary, time_unit)
     frame = open_customers(summary, PURCHASES, argument="summary")
-    rows, counts = read_histories(frame, PURCHASES)
-    frequency, recency, T = checked_purchases(frame, rows, is_discrete=model.is_discrete)
+    wanted = None if covariates is None else wanted_covariates(covariates, model)
+    strength = checked_penalty(penalty, covariates)
+    opened = open_covariates(frame, wanted)
+    rows, counts = read_histories(opened.frame, (*PURCHASES, *opened.names))
+    frequency, recency, T = checked_purchases(opened.frame, rows[:3], is_discrete=model.is_discrete)
     if not frequency.any():
         raise InputError(
             "frequency: no customer bought twice, so nothing shows how often they buy or whether they leave. Pass a "
@@ -231,10 +185,11 @@ def fit_purchases(
         )
     if not (T > 0).any():  # then recency is 0 as well
         raise InputError("T: 0 for every customer: nobody was observed for any time. Pass a later observation_end.")
-    histories = [frequency, recency, T]
+    columns = [frequency, recency, T, *opened.checked(rows[3:])]
     if counts.max() == 1:  # an eager frame, whose rows are not counted yet
-        histories, counts = distinct_histories(histories)
-    found = best_fit(model, histories, counts)
+        columns, counts = distinct_histories(columns)
+    design = design_of(wanted, columns[3:], opened.levels, counts, strength) if wanted else NOTHING
+    found = best_fit(model, columns[:3], counts, design)
     return PurchaseFit(
         model=found.model,
         params=found.params,
@@ -244,10 +199,30 @@ def fit_purchases(
         n_customers=int(counts.sum()),
         time_unit=unit,
         health=found.health,
+        effects=found.effects,
+        penalty=strength,
     )
 
 
-def fit_spend(summary: CustomerSummary | Frame, model: SpendModel = GAMMA_GAMMA) -> SpendFit:
+def checked_penalty(penalty: float | None, covariates: object) -> float:
+    """Return the penalty as a number, or raise InputError."""
+    if penalty is None:
+        return 0.0
+    if covariates is None:
+        raise InputError(
+            "penalty: given without covariates. It draws their effects to 0, and a fit without them needs none: "
+            "leave it out."
+        )
+    return require_number("penalty", penalty, at_least=0)
+
+
+def fit_spend(
+    summary: CustomerSummary | Frame,
+    model: SpendModel = GAMMA_GAMMA,
+    *,
+    covariates: Frame | Sequence[str] | None = None,
+    penalty: float | None = None,
+) -> SpendFit:
     """Maximum-likelihood estimates of a model of spend per purchase.
 
     Parameters
@@ -256,6 +231,13 @@ def fit_spend(summary: CustomerSummary | Frame, model: SpendModel = GAMMA_GAMMA)
         One row a customer with columns frequency and monetary_value (mean of the repeat purchases), in any engine.
     model : SpendModel
         A record from `MODELS`.
+    covariates : frame, list of str or Covariates, optional
+        What else is known of each customer: a frame with customer_id, whose other columns all act on her mean spend; or
+        names of columns that the summary's frame has itself. Numbers act as they are, text and categories by one effect
+        for each level but the most frequent.
+    penalty : float, optional
+        Draws the effects of covariates towards 0: λ/2 · Σ (coefficient · standard deviation of its column)² is taken
+        off the log-likelihood. It does not depend on any unit. By default 0.
 
     Returns
     -------
@@ -265,8 +247,8 @@ def fit_spend(summary: CustomerSummary | Frame, model: SpendModel = GAMMA_GAMMA)
     Raises
     ------
     InputError
-        If a frequency is impossible, monetary_value is missing for a customer with repeat purchases, or no customer
-        is left.
+        If a frequency is impossible, monetary_value is missing for a customer with repeat purchases, no customer is
+        left, or covariates are missing for some customers, constant or collinear.
     ConvergenceError
         If the likelihood has no maximum inside, as when all customers spend the same; the message says what was seen.
 
@@ -284,87 +266,20 @@ def fit_spend(summary: CustomerSummary | Frame, model: SpendModel = GAMMA_GAMMA)
     >>> round(float(fit.model.expected_spend(fit.params, 0, 0)))  # 6 × 15 / (4 − 1)
     30
     """
-    rows = read_spend(summary)
-    found = fitted(model, [rows.frequency, rows.spend], rows.counts)
+    wanted = None if covariates is None else wanted_covariates(covariates, model)
+    strength = checked_penalty(penalty, covariates)
+    rows = read_spend(summary, wanted, strength)
+    found = best_fit(model, [rows.frequency, rows.spend], rows.counts, rows.design)
     return SpendFit(
         model=model,
-        params=model.Params(*np.exp(found.point).tolist()),
-        log_covariance=log_covariance(found),
-        log_likelihood=found.value,
-        gradient_norm=float(np.linalg.norm(found.gradient)),
+        params=found.params,
+        log_covariance=found.log_covariance,
+        log_likelihood=found.log_likelihood,
+        gradient_norm=found.gradient_norm,
         n_customers=int(rows.counts.sum()),
         n_without_repeat=rows.n_without_repeat,
         n_not_positive=rows.n_not_positive,
+        health=(*found.health, *spend_findings(model, found.params, rows)),
+        effects=found.effects,
+        penalty=strength,
     )
-
-
-class SpendRows(NamedTuple):
-    """Customers with a repeat purchase and a spend above 0, and how many others there are."""
-
-    frequency: Array
-    spend: Array
-    counts: IntArray  # customers that a row stands for
-    n_without_repeat: int
-    n_not_positive: int
-
-
-def read_spend(summary: CustomerSummary | Frame) -> SpendRows:
-    """Return what customers spent, checked."""
-    frame = open_customers(summary, SPEND, argument="summary")
-    rows, counts = read_histories(frame, SPEND)
-    frequency = checked_counts(frame, rows[0])
-    spend = to_numbers("monetary_value", rows[1])
-    repeats = frequency > 0
-    if not np.isfinite(spend[repeats]).all():
-        refuse_missing_spend(frame)
-    used = repeats & (spend > 0)
-    if not used.any():
-        raise InputError(
-            "monetary_value: no customer has a repeat purchase and a monetary_value above 0. Pass a longer period, or "
-            "more customers."
-        )
-    return SpendRows(
-        frequency=frequency[used],
-        spend=spend[used],
-        counts=counts[used],
-        n_without_repeat=int(counts[~repeats].sum()),
-        n_not_positive=int(counts[repeats & ~used].sum()),
-    )
-
-
-def fitted(model: Model, data: Sequence[Array], counts: IntArray) -> Maximum:
-    """Return the maximum of the weighted log-likelihood over log parameters."""
-
-    def evaluate(point: Array) -> Derivatives:
-        return weighted_sum(model, np.exp(point), data, counts)
-
-    def describe(point: Array) -> str:
-        params = model.Params(*np.exp(point).tolist())
-        listed = ", ".join(f"{name} {value:.3g}" for name, value in params._asdict().items())  # type: ignore[attr-defined]
-        return (
-            f"{model.title}: the likelihood has no maximum inside. {model.diagnosis(params)}. The search stopped at "
-            f"{listed}, over {int(counts.sum()):,} customers. Use more customers, a longer period or a simpler model."
-        )
-
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # steps too far are tried and taken back
-        return maximise(evaluate, np.log(model.start(*data, counts)), describe=describe)
-
-
-def log_covariance(found: Maximum) -> Array:
-    """Return the inverse of the information at the maximum, read-only."""
-    inverse = np.linalg.inv(-found.hessian)
-    covariance = 0.5 * (inverse + inverse.T)
-    covariance.flags.writeable = False
-    return covariance
-
-
-def missing_spend() -> nw.Expr:
-    """Whether a customer has repeat purchases and no monetary_value."""
-    spend = nw.col("monetary_value").cast(nw.Float64)
-    return (nw.col("frequency") > 0) & (is_missing(spend) | (spend.abs() == np.inf))
-
-
-def refuse_missing_spend(frame: AnyFrame) -> NoReturn:
-    """Raise InputError about customers with repeat purchases and no monetary_value."""
-    problem = "missing or infinite where frequency is above 0"
-    refuse(frame, "monetary_value", problem, "Fill or drop these customers.", missing_spend())

@@ -10,7 +10,7 @@ from crmvalue._core.checks import require_time_unit
 from crmvalue._core.types import Array, Frame, IntArray, TimeUnit
 from crmvalue.errors import InputError
 from crmvalue.models.contracts_seen import read_contracts
-from crmvalue.models.fit import (
+from crmvalue.models.estimates import (
     akaike_of,
     bayes_of,
     condition_of,

@@ -12,8 +12,10 @@ from crmvalue._core.optimise import Derivatives, maximise
 from crmvalue._core.types import Array, Frame, IntArray
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.errors import InputError
-from crmvalue.models.fit import read_spend
+from crmvalue.models.model import SpendModel
+from crmvalue.models.spend_rows import SpendRows, read_spend
 
+FEW = 50  # customers below which estimates are rough
 SMALL = 0.05  # a change of mean spend a doubling below which Gamma-Gamma serves as well, whatever the p-value
 
 
@@ -93,17 +95,21 @@ def spend_dependence_test(summary: CustomerSummary | Frame, *, level: float = 0.
     >>> round(found.per_doubling, 9), found.is_dependent
     (2.0, True)
     """
-    level = require_number("level", level, above=0, at_most=1 - 1e-12)
-    rows = read_spend(summary)
+    return dependence_in(read_spend(summary), require_number("level", level, above=0, at_most=1 - 1e-12))
+
+
+def dependence_in(rows: SpendRows, level: float) -> SpendDependence:
+    """Return the dependence of spend on frequency in these rows."""
     n = int(rows.counts.sum())
-    doublings = np.log2(1 + rows.frequency)
     if n < 3 or np.ptp(rows.frequency) == 0:
         raise InputError(
             f"frequency: the {n:,} customers with repeat purchases are too few or all have one frequency, so nothing "
             "shows whether spend depends on it. Pass more customers, or a longer period."
         )
     mean = float(rows.counts @ rows.spend / n)
-    slope, error = log_linear(doublings, rows.spend / mean, rows.counts)
+    frequency, place = np.unique(rows.frequency, return_inverse=True)
+    groups = np.stack([np.bincount(place, rows.counts * (rows.spend / mean) ** power) for power in range(3)])
+    slope, error = log_linear(np.log2(1.0 + frequency), groups.astype(float))
     half_width = normal_tail_quantile(0.5 - 0.5 * level) * error
     beyond = -abs(slope) / error if error > 0 else (-np.inf if slope else 0.0)
     return SpendDependence(
@@ -117,23 +123,26 @@ def spend_dependence_test(summary: CustomerSummary | Frame, *, level: float = 0.
     )
 
 
-def log_linear(z: Array, y: Array, counts: IntArray) -> tuple[float, float]:
-    """Return the slope of log mean y by z, and its standard error (HC3)."""
+def log_linear(z: Array, groups: Array) -> tuple[float, float]:
+    """Slope of log mean y by z, and its standard error (HC3), from the sums of 1, y and y² at each z."""
+    counts, totals, squares = groups
     design = np.stack([np.ones_like(z), z - counts @ z / counts.sum()])
 
     def evaluate(point: Array) -> Derivatives:
-        ratio = y * np.exp(-point @ design)
+        line = point @ design
+        ratio = totals * np.exp(-line)
         return Derivatives(
-            value=np.asarray(-counts @ (point @ design + ratio)),
-            gradient=design @ (counts * (ratio - 1)),
-            hessian=-(design * (counts * ratio)) @ design.T,
+            value=np.asarray(-(counts @ line) - ratio.sum()),
+            gradient=design @ (ratio - counts),
+            hessian=-(design * ratio) @ design.T,
         )
 
     found = maximise(evaluate, np.zeros(2), describe=lambda _: "frequency: spend by frequency has no finite trend.")
     inverse = np.linalg.inv((design * counts) @ design.T)
     leverage = np.einsum("in,ij,jn->n", design, inverse, design)
-    residual = (y * np.exp(-found.point @ design) - 1) / np.maximum(1 - leverage, 1e-6)
-    spread = (design * (counts * residual**2)) @ design.T
+    scale = np.exp(-found.point @ design)
+    residuals = np.maximum(squares * scale**2 - 2 * totals * scale + counts, 0)  # sums of (y / mean − 1)²
+    spread = (design * (residuals / np.maximum(1 - leverage, 1e-6) ** 2)) @ design.T
     return float(found.point[1]), float(np.sqrt((inverse @ spread @ inverse)[1, 1]))
 
 
@@ -143,3 +152,22 @@ def correlation_of(x: Array, y: Array, counts: IntArray) -> float:
     x, y = x - counts @ x / total, y - counts @ y / total
     size = np.sqrt((counts @ x**2) * (counts @ y**2))
     return float(counts @ (x * y) / size) if size > 0 else 0.0
+
+
+def spend_findings(model: SpendModel, params: tuple[float, ...], rows: SpendRows) -> tuple[str, ...]:
+    """Return what an analyst should know of a fit of spend, besides the findings of the search."""
+    said = []
+    n, above = int(rows.counts.sum()), model.mean_exists_above(params)
+    if above >= 0:
+        said.append(
+            "The amounts have so heavy a tail that the population has no mean spend: customers with at most "
+            f"{np.floor(above):.0f} repeat purchases have no expected spend. Look for amounts that are errors, or use "
+            "what they spent."
+        )
+    if n < FEW:
+        said.append(f"Customers with a repeat purchase and a monetary_value: {n:,}. The estimates are rough.")
+    if model.name == "GAMMA_GAMMA" and n >= FEW and np.ptp(rows.frequency) > 0:
+        found = dependence_in(rows, 0.95)
+        if found.is_dependent and abs(found.per_doubling - 1) >= SMALL:
+            said.append(found.advice)
+    return tuple(said)

@@ -10,7 +10,8 @@ import numpy as np
 from crmvalue._core.types import DAYS_PER_UNIT
 from crmvalue.errors import InputError
 from crmvalue.models import MODELS
-from crmvalue.models.fit import Fit, Model, PurchaseFit, SpendFit, names_of
+from crmvalue.models.estimates import names_of
+from crmvalue.models.fit import Fit, Model, PurchaseFit, SpendFit
 from crmvalue.models.fit_retention import RetentionFit
 from crmvalue.models.model import RetentionModel, SpendModel
 
