@@ -46,6 +46,7 @@ class PurchaseModel:
     processes: tuple[Process, ...] = ()  # what covariates may act on
     is_discrete: bool  # whether times count opportunities, of which a customer takes one at most once
     is_memoryless: bool  # whether what a customer does who is alive at T does not depend on her recency
+    k_values: tuple[int, ...] = ()  # whole values of its parameter k that a fit tries in this order; none without a k
     log_likelihood: Callable[..., Array]  # (params, frequency, recency, T) -> of each customer
     derivatives: Callable[..., Derivatives]  # (params, frequency, recency, T) -> log-likelihood by parameters, by row
     summed: Callable[..., Callable[..., Derivatives]] | None = (
