@@ -4,8 +4,9 @@ The machinery is in `crmvalue.retention`, one file a question.
 """
 
 from crmvalue.retention.backtest import RiskBacktest, risk_backtest
-from crmvalue.retention.bridge import RevenueBridge, contract_revenue_bridge, revenue_bridge
+from crmvalue.retention.bridge import RevenueBridge, revenue_bridge
 from crmvalue.retention.cohort_table import RetentionTable, retention_table
+from crmvalue.retention.contract_bridge import contract_revenue_bridge
 from crmvalue.retention.contract_rates import ContractChurn, contract_churn_rates
 from crmvalue.retention.contracts import ContractAudit, Contracts, contract_lifetimes, prepare_contracts
 from crmvalue.retention.rates import ChurnRates, churn_rates

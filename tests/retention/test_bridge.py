@@ -9,11 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crmvalue.churn import contract_churn_rates, contract_revenue_bridge, prepare_contracts, revenue_bridge
 from crmvalue.data.transactions import prepare_transactions
 from crmvalue.errors import InputError
-from crmvalue.retention.bridge import contract_revenue_bridge, revenue_bridge
-from crmvalue.retention.contract_rates import contract_churn_rates
-from crmvalue.retention.contracts import prepare_contracts
 from tests.conftest import to_pandas
 
 few = settings(deadline=None, max_examples=60)
@@ -109,6 +107,26 @@ def test_a_small_bridge_equals_the_one_by_hand():
     assert table["days"].tolist() == [29, 31]
 
 
+def test_gross_retention_stays_at_most_1_when_a_customer_leaves_who_was_paid_more_than_she_paid():
+    rows = [("ann", "2024-01-05", 10.0), ("bob", "2024-01-09", 1.0), ("bob", "2024-01-10", -6.0)]
+    table = revenue_bridge(rows_of([*rows, ("ann", "2024-02-05", 8.0)]), observation_end="2024-02-29").frame
+    assert table[["opening", "lost", "contracted", "closing"]].to_numpy().tolist() == [[5.0, -5.0, 2.0, 8.0]]
+    assert table["net_revenue_retention"].tolist() == [8 / 5]  # the loss with bob is gone
+    assert table["gross_revenue_retention"].tolist() == [3 / 5]  # ann brings 2 less; a loss that ends is no gain
+
+
+@given(rows=some_rows)
+@few
+def test_groups_add_up_to_the_whole(rows):
+    frame = rows_of(rows).assign(group=[int(who[1:]) % 2 for who, *_ in rows])
+    whole = revenue_bridge(frame, observation_end="2024-06-30").frame.set_index("period")
+    prepared = prepare_transactions(frame, keep=["group"])
+    parts = revenue_bridge(prepared, by="group", observation_end="2024-06-30").frame
+    sums = ["opening", *PARTS, "refunds", "closing", "change", "n_opening", *(f"n_{name}" for name in PARTS)]
+    added = parts.groupby("period")[sums].sum(min_count=1)
+    pd.testing.assert_frame_equal(added, whole[sums], check_freq=False)  # amounts are halves: sums are exact
+
+
 def test_a_period_that_is_not_complete_is_missing_at_both_ends():
     rows = rows_of([("ann", "2024-01-05", 10.0), ("ann", "2024-02-05", 15.0), ("ann", "2024-03-05", 15.0)])
     table = revenue_bridge(rows, observation_end="2024-03-30").frame
@@ -123,14 +141,20 @@ def test_every_engine_gives_the_same_bridge(as_engine):
     frame = pd.DataFrame(
         {"customer_id": rng.integers(0, 40, 300), "date": date, "amount": rng.integers(-4, 12, 300) / 4}
     )
+    frame["region"] = np.where(frame["customer_id"] % 3, "north", "south")
     given_frame = as_engine(frame)
-    found = revenue_bridge(prepare_transactions(given_frame)).frame
-    wanted = revenue_bridge(frame).frame
-    assert type(found) is type(given_frame)
-    found = to_pandas(found)
-    assert pd.to_datetime(found["period"]).tolist() == wanted["period"].tolist()
-    for column in wanted.columns.drop("period"):
-        np.testing.assert_array_equal(found[column].astype(float), wanted[column].astype(float))
+    prepared, in_pandas = (prepare_transactions(source, keep=["region"]) for source in (given_frame, frame))
+    for by in (None, "region"):
+        found = revenue_bridge(prepared, by=by).frame
+        wanted = revenue_bridge(in_pandas, by=by).frame
+        assert type(found) is type(given_frame)
+        found = to_pandas(found)
+        assert pd.to_datetime(found["period"]).tolist() == wanted["period"].tolist()
+        for column in wanted.columns.drop("period"):
+            if column == "region":
+                assert found[column].tolist() == wanted[column].tolist()
+            else:
+                np.testing.assert_array_equal(found[column].astype(float), wanted[column].astype(float))
 
 
 def test_bridges_that_cannot_be_are_refused():
@@ -143,6 +167,11 @@ def test_bridges_that_cannot_be_are_refused():
         revenue_bridge(rows, observation_start="2024-01-06")
     with pytest.raises(InputError, match="there are refunds alone"):
         revenue_bridge(rows_of([("ann", "2024-01-05", -1.0)]), observation_end="2024-03-01")
+    moved = rows_of([("ann", "2024-01-05", 10.0), ("ann", "2024-02-09", 20.0)]).assign(region=["north", "south"])
+    with pytest.raises(InputError, match=r"by: 1 customers are in several groups of 'region' \(customer ann\)"):
+        revenue_bridge(prepare_transactions(moved, keep=["region"]), by="region")
+    with pytest.raises(InputError, match="by: column 'plan' is missing"):
+        revenue_bridge(prepare_transactions(moved, keep=["region"]), by="plan")
     contracts = pd.DataFrame({"customer_id": ["ann"], "start": ["2024-01-05"], "end": [None]})
     with pytest.raises(InputError, match=r"contracts: they have no amounts. Name their column"):
         contract_revenue_bridge(prepare_contracts(contracts), observation_end="2024-03-01")
@@ -190,6 +219,11 @@ def test_the_bridge_of_contracts_adds_up_and_chains(frame, pause):
         runs = (frame["start"] <= evening) & ~(frame["end"] < evening)
         stays = contracts.stays[(contracts.stays["first_day"] < period) & ~(contracts.stays["last_day"] < period)]
         assert opening == frame["fee"][runs & frame["customer_id"].isin(stays["customer_id"])].sum()
+    plans = prepare_contracts(frame.assign(plan=frame["customer_id"]), amount="fee", longest_pause=pause, keep=["plan"])
+    parts = contract_revenue_bridge(plans, by="plan", observation_end="2024-09-30").frame
+    sums = ["opening", *PARTS, "closing", "n_opening", "n_lost"]
+    added = parts.groupby("period")[sums].sum(min_count=1)
+    pd.testing.assert_frame_equal(added, table.set_index("period")[sums], check_freq=False)
     rates = contract_churn_rates(contracts, observation_end="2024-09-30").frame
     gross = (table["contracted"] + table["lost"]) / table["opening"].where(table["opening"] > 0)
     np.testing.assert_allclose(rates["gross_revenue_churn"], gross, rtol=1e-12)

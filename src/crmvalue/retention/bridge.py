@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,37 +9,41 @@ import narwhals.stable.v2 as nw
 import numpy as np
 
 from crmvalue._core.checks import require_day, require_option
-from crmvalue._core.frames import AnyFrame, day_number, like, open_frame, to_arrays
+from crmvalue._core.frames import day_number, like, open_frame, to_arrays
 from crmvalue._core.periods import PERIODS, first_days, period_number, period_numbers
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Day, Frame, IntArray, Period
-from crmvalue.data.cohorts import day_as_number, eager_arrays, last_observed_day, require_purchases
+from crmvalue.data.cohorts import NEVER, day_as_number, eager_arrays, last_observed_day, require_purchases
 from crmvalue.data.transactions import Transactions, as_transactions
 from crmvalue.errors import InputError
-from crmvalue.retention.contract_rates import is_judged, period_starts, revenue_at
-from crmvalue.retention.contracts import Contracts
+from crmvalue.retention.groups import group_values, grouped_arrays, require_one_group, rows_by_group
 from crmvalue.retention.shares import share_of
 
 COUNTS = ("_crm_n", "_crm_new", "_crm_returned", "_crm_expanded", "_crm_contracted", "_crm_left")
 SUMS = ("_crm_in", "_crm_in_new", "_crm_in_returned", "_crm_more", "_crm_less", "_crm_in_left")
+# refunds of those who bought nothing; revenue of those who left, without customers from whom refunds exceeded it
+FURTHER = ("_crm_alone", "_crm_gone")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RevenueBridge:
     """What changed revenue from each period to the next; the parts add up to the change.
 
-    Columns of `frame`, one row a period after the first, in the engine of the input: period (first day); days (its
+    Columns of `frame`, one row a period after the first (and group), in the engine of the input: the group, if there
+    is one; period (first day); days (its
     length) and days_before (of the period before: a longer month has more room for revenue); opening (revenue of the
     customers of the period before); new, returned, expanded (at least 0 where no refunds exceed purchases);
     contracted, lost (to be subtracted); refunds (change in refunds to customers without a purchase in the period);
     closing (revenue of the customers of this period); n_opening, n_new, n_returned, n_expanded, n_contracted, n_lost;
     net_revenue_retention ((opening + expanded - contracted - lost) / opening: customers of the start only);
-    gross_revenue_retention (the same without expanded: at most 1 for each customer); quick_ratio ((new + returned +
-    expanded) / (contracted + lost)); change (closing - opening + refunds). Missing where a period is not complete.
+    gross_revenue_retention (the same without what any customer brings more than before: at most 1 for each);
+    quick_ratio ((new + returned + expanded) / (contracted + lost)); change (closing - opening + refunds). Missing where
+    a period is not complete.
     """
 
     frame: Frame
     period: Period
+    by: str | None  # column of the groups
     observation_start: np.datetime64  # first day that counts
     observation_end: np.datetime64  # last day that counts
 
@@ -52,6 +55,7 @@ def revenue_bridge(
     transactions: Transactions | Frame,
     *,
     period: Period = "month",
+    by: str | None = None,
     observation_start: Day | None = None,
     observation_end: Day | None = None,
 ) -> RevenueBridge:
@@ -63,6 +67,8 @@ def revenue_bridge(
         What `prepare_transactions` returned, or a frame with the columns customer_id, date and amount.
     period : {"week", "month", "quarter", "year"}
         Length of a period. Weeks begin on Monday.
+    by : str, optional
+        Column of the transactions (kept by `prepare_transactions`) that names one group for each customer.
     observation_start : day, optional
         Day on which the data begin; the first period is complete if it begins then or later. By default the first
         period is taken to be complete.
@@ -72,13 +78,13 @@ def revenue_bridge(
     Returns
     -------
     RevenueBridge
-        One row a period after the first.
+        One row a period after the first, for each group; amounts and customers of the groups add up to those of all.
 
     Raises
     ------
     InputError
-        If `period` is unknown, `observation_start` is after the first row, nobody has bought by `observation_end`, or
-        there is one period only.
+        If `period` is unknown, `observation_start` is after the first row, nobody has bought by `observation_end`,
+        there is one period only, or a customer is in several groups.
 
     Notes
     -----
@@ -113,77 +119,99 @@ def revenue_bridge(
     begun = checked.audit.first_day
     if observation_start is not None and (start := require_day("observation_start", observation_start)) > begun:
         raise InputError(f"observation_start: {start} is after the first row ({begun}). Leave out earlier rows first.")
-    model = open_frame(checked.frame)
-    rows = model.select("customer_id", "date", "amount")
-    if isinstance(rows, nw.DataFrame):
-        code, day, amount = eager_arrays(rows, end)
-        require_purchases(int((amount >= 0).sum()), end)
-        sums = sums_of_arrays(code, period_numbers(day, period), amount)
-    else:
-        sums = sums_in_engine(rows, end, period)
-    require_purchases(int(sums["_crm_n"].sum()), end)
-    first = int(sums["period"].min())
+    groups = sums_by_group(checked, end, period, by)
+    require_purchases(int(sum(sums["_crm_n"].sum() for _, sums in groups)), end)
+    first = int(min(sums["period"].min(initial=NEVER) for _, sums in groups))
     last = int(period_numbers(np.array([end]), period)[0])
-    number = np.arange(first, last + 1)
-    dense = {name: np.zeros(len(number)) for name in (*COUNTS, *SUMS, "_crm_alone")}
-    for name, values in dense.items():
-        values[sums["period"] - first] = sums[name]
     starts = first_days(np.arange(first, last + 2), period)
     whole = starts[1:] <= end + 1
     whole[0] &= observation_start is None or starts[0] >= np.datetime64(start)
+    tables = [bridge_table(dense_sums(sums, first, last), starts, whole, period) for _, sums in groups]
+    table = {name: np.concatenate([part[name] for part in tables]) for name in tables[0]}
+    names = {by: np.array([name for name, _ in groups]).repeat(len(starts) - 2)} if by else {}
     return RevenueBridge(
-        frame=like(bridge_table(dense, starts, whole, period), model),
+        frame=like({**names, **table}, open_frame(checked.frame)),
         period=period,
+        by=by,
         observation_start=starts[0] if observation_start is None else start,
         observation_end=end,
     )
 
 
-def sums_in_engine(rows: AnyFrame, end: np.datetime64, period: Period) -> dict[str, AnyArray]:
-    """Count customers of each kind by period, and add their amounts, in a lazy engine."""
+def sums_by_group(
+    transactions: Transactions, end: np.datetime64, period: Period, by: str | None
+) -> list[tuple[Any, dict[str, AnyArray]]]:
+    """Count customers of each kind by period, and add their amounts, in each group or in all."""
+    frame, columns = open_frame(transactions.frame), ["customer_id", "date", "amount"]
+    if by is None:
+        rows = frame.select(*columns)
+        if isinstance(rows, nw.LazyFrame):
+            return [(None, sums_in_engine(rows, end, period, None))]
+        code, day, amount = eager_arrays(rows, end)
+        return [(None, sums_of_arrays(code, period_numbers(day, period), amount))]
+    names = group_values(frame, by)
+    require_one_group(frame, by)
+    rows = frame.select(*columns, by)
+    if isinstance(rows, nw.LazyFrame):
+        sums = sums_in_engine(rows, end, period, by)
+        parts = rows_by_group(np.searchsorted(np.array(names), sums.pop(by)), len(names))
+        found = [{name: values[part] for name, values in sums.items()} for part in parts]
+    else:
+        code, day, amount, group = grouped_arrays(rows, end, by, names)
+        at = period_numbers(day, period)
+        parts = rows_by_group(group, len(names))
+        found = [sums_of_arrays(code[part], at[part], amount[part]) for part in parts]
+    return list(zip(names, found, strict=True))
+
+
+def dense_sums(sums: dict[str, AnyArray], first: int, last: int) -> dict[str, Array]:
+    """Return the sums of each period from the first to the last, 0 where nothing happened."""
+    dense = {name: np.zeros(last - first + 1) for name in (*COUNTS, *SUMS, *FURTHER)}
+    for name, values in dense.items():
+        values[sums["period"] - first] = sums[name]
+    return dense
+
+
+def sums_in_engine(rows: nw.LazyFrame[Any], end: np.datetime64, period: Period, by: str | None) -> dict[str, AnyArray]:
+    """Count customers of each kind by period (and group), and add their amounts, in a lazy engine."""
     number, amount, bought = nw.col("_crm_period"), nw.col("_crm_amount"), nw.col("_crm_bought")
+    keys = [by] if by else []
     cells = rows.filter(day_number("date") <= day_as_number(end)).select(
         "customer_id",
+        *keys,
         _crm_period=period_number("date", period),
         _crm_amount=nw.col("amount"),
         _crm_bought=(nw.col("amount") >= 0).cast(nw.Int64),
     )
-    cells = cells.group_by("customer_id", "_crm_period").agg(amount.sum(), bought.max())
-    alone = cells.filter(bought == 0).group_by("_crm_period").agg(amount.sum())
-    found = to_arrays(alone, ["_crm_period", "_crm_amount"])
-    visits = cells.filter(bought == 1)
-    shifted = {
-        "_crm_before": number.shift(1).over("customer_id", order_by="_crm_period"),
-        "_crm_had": amount.shift(1).over("customer_id", order_by="_crm_period"),
-        "_crm_after": number.shift(-1).over("customer_id", order_by="_crm_period"),
-    }
-    never = -(2**40)
-    visits = visits.with_columns(**shifted).with_columns(
+    cells = cells.group_by("customer_id", *keys, "_crm_period").agg(amount.sum(), bought.max())
+    hers, never = ["customer_id", "_crm_bought"], -NEVER  # periods with refunds alone are not among her visits
+    cells = cells.with_columns(
+        _crm_before=number.shift(1).over(*hers, order_by="_crm_period"),
+        _crm_had=amount.shift(1).over(*hers, order_by="_crm_period"),
+        _crm_after=number.shift(-1).over(*hers, order_by="_crm_period"),
+    ).with_columns(
         nw.col("_crm_before").fill_null(never), nw.col("_crm_had").fill_null(0.0), nw.col("_crm_after").fill_null(never)
     )
-    before, change = nw.col("_crm_before"), nw.col("_crm_amount") - nw.col("_crm_had")
-    stayed = before == number - 1
+    came, before, change = bought == 1, nw.col("_crm_before"), amount - nw.col("_crm_had")
+    stayed = came & (before == number - 1)
     kinds = {
-        "_crm_n": number == number,
-        "_crm_new": before == never,
-        "_crm_returned": (before != never) & ~stayed,
+        "_crm_n": came,
+        "_crm_new": came & (before == never),
+        "_crm_returned": came & (before != never) & ~stayed,
         "_crm_expanded": stayed & (change > 0),
         "_crm_contracted": stayed & (change < 0),
-        "_crm_left": nw.col("_crm_after") != number + 1,
+        "_crm_left": came & (nw.col("_crm_after") != number + 1),
     }
-    visits = visits.with_columns(_crm_change=change, **{name: kind.cast(nw.Int64) for name, kind in kinds.items()})
+    cells = cells.with_columns(_crm_change=change, **{name: kind.cast(nw.Int64) for name, kind in kinds.items()})
     value = [amount, amount, amount, nw.col("_crm_change"), -nw.col("_crm_change"), amount]
-    visits = visits.with_columns(
-        **{name: nw.col(kind) * paid for name, kind, paid in zip(SUMS, COUNTS, value, strict=True)}
-    )
-    table = visits.group_by("_crm_period").agg(*(nw.col(name).sum() for name in (*COUNTS, *SUMS)))
-    sums = to_arrays(table, ["_crm_period", *COUNTS, *SUMS])
-    periods = np.unique(np.concatenate([sums["_crm_period"], found["_crm_period"]])).astype(np.int64)
-    dense = {name: np.zeros(len(periods)) for name in (*COUNTS, *SUMS, "_crm_alone")}
-    for name in (*COUNTS, *SUMS):
-        dense[name][np.searchsorted(periods, sums["_crm_period"])] = sums[name]
-    dense["_crm_alone"][np.searchsorted(periods, found["_crm_period"])] = found["_crm_amount"]
-    return {"period": periods, **dense}
+    sums = {name: nw.col(kind) * paid for name, kind, paid in zip(SUMS, COUNTS, value, strict=True)}
+    cells = cells.with_columns(**sums, _crm_alone=amount * (1 - bought))
+    left = nw.col("_crm_in_left")
+    cells = cells.with_columns(_crm_gone=nw.when(left > 0).then(left).otherwise(0.0))
+    names = (*COUNTS, *SUMS, *FURTHER)
+    table = cells.group_by(*keys, "_crm_period").agg(*(nw.col(name).sum() for name in names))
+    found = to_arrays(table, [*keys, "_crm_period", *names])
+    return {"period": found.pop("_crm_period").astype(np.int64), **found}
 
 
 def sums_of_arrays(code: IntArray, period: IntArray, amount: Array) -> dict[str, AnyArray]:
@@ -192,9 +220,8 @@ def sums_of_arrays(code: IntArray, period: IntArray, amount: Array) -> dict[str,
     periods, row = np.unique(at, return_inverse=True)
     alone = np.bincount(row[~bought], paid[~bought], minlength=len(periods))
     customer, at, paid, row = customer[bought], at[bought], paid[bought], row[bought]
-    same = customer[1:] == customer[:-1]
-    is_next = same & (at[1:] == at[:-1] + 1)
-    stayed, known = np.concatenate([[False], is_next]), np.concatenate([[False], same])
+    known = np.diff(customer, prepend=-1) == 0
+    stayed = known & (np.diff(at, prepend=0) == 1)
     change = np.diff(paid, prepend=0.0)
     kinds = [
         np.ones(len(at), dtype=bool),
@@ -202,19 +229,20 @@ def sums_of_arrays(code: IntArray, period: IntArray, amount: Array) -> dict[str,
         known & ~stayed,
         stayed & (change > 0),
         stayed & (change < 0),
-        np.concatenate([~is_next, [True]]),
+        ~np.append(stayed, False)[1:],
     ]
     value = [paid, paid, paid, change, -change, paid]
     sums: dict[str, AnyArray] = {"period": periods, "_crm_alone": alone}
     for count, total, kind, amounts in zip(COUNTS, SUMS, kinds, value, strict=True):
         sums[count] = np.bincount(row[kind], minlength=len(periods)).astype(float)
         sums[total] = np.bincount(row[kind], amounts[kind], minlength=len(periods))
+    sums["_crm_gone"] = np.bincount(row, np.where(kinds[-1], np.maximum(paid, 0.0), 0.0), minlength=len(periods))
     return sums
 
 
 def customer_periods(code: IntArray, period: IntArray, amount: Array) -> tuple[IntArray, IntArray, Array, AnyArray]:
     """Return customer, period, amount and whether she bought, of each customer and period with rows, in order."""
-    lowest = int(period.min(initial=2**40))
+    lowest = int(period.min(initial=NEVER))
     span = int(period.max(initial=lowest)) - lowest + 1
     key = code * span + (period - lowest)
     order = np.argsort(key, kind="stable")
@@ -248,7 +276,7 @@ def bridge_table(sums: dict[str, Array], starts: AnyArray, whole: AnyArray, peri
         **{f"n{name[4:]}": sums[name][1:] for name in COUNTS[1:5]},
         "n_lost": sums["_crm_left"][:-1],
         "net_revenue_retention": share_of(opening + expanded - contracted - lost, opening),
-        "gross_revenue_retention": share_of(opening - contracted - lost, opening),
+        "gross_revenue_retention": share_of(opening - contracted - sums["_crm_gone"][:-1], opening),
         "quick_ratio": share_of(new + returned + expanded, contracted + lost),
         "change": closing - opening + np.diff(sums["_crm_alone"]),
     }
@@ -259,91 +287,3 @@ def bridge_table(sums: dict[str, Array], starts: AnyArray, whole: AnyArray, peri
         "days_before": days[:-1],
         **{name: np.where(known, values, np.nan) for name, values in money.items()},
     }
-
-
-def contract_revenue_bridge(contracts: Contracts, *, period: Period = "month", observation_end: Day) -> RevenueBridge:
-    """Split the change of the monthly revenue under contract over each period by what customers did.
-
-    Parameters
-    ----------
-    contracts : Contracts
-        From `prepare_contracts`, with amounts.
-    period : {"week", "month", "quarter", "year"}
-        Length of a period. Weeks begin on Monday.
-    observation_end : day
-        Last day up to which contracts are known.
-
-    Returns
-    -------
-    RevenueBridge
-        One row a period; opening is the monthly revenue at its start, closing at its end. There are no refunds.
-
-    Raises
-    ------
-    InputError
-        If `period` is unknown, contracts have no amounts, or none has begun by `observation_end`.
-
-    Notes
-    -----
-    The parts are those of `revenue_bridge`, with the amounts a month that run on the evening before the period and on
-    its last evening. A customer in a pause pays 0 and is contracted, not lost.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from crmvalue.retention.contracts import prepare_contracts
-    >>> rows = pd.DataFrame({"customer_id": ["ann", "ann", "bob"], "fee": [10.0, 15.0, 20.0],
-    ...     "start": ["2024-01-01", "2024-02-10", "2024-01-05"], "end": ["2024-02-09", None, "2024-02-20"]})
-    >>> contracts = prepare_contracts(rows, amount="fee")
-    >>> bridge = contract_revenue_bridge(contracts, observation_end="2024-03-01").frame
-    >>> bridge.loc[1, ["opening", "new", "expanded", "contracted", "lost", "closing"]].tolist()
-    [30.0, 0.0, 5.0, 0.0, 20.0, 15.0]
-    """
-    require_option("period", period, PERIODS)
-    if not np.isfinite(contracts.amount).all():
-        raise InputError("contracts: they have no amounts. Name their column: prepare_contracts(..., amount=...).")
-    end = require_day("observation_end", observation_end)
-    starts = period_starts(contracts, end, period)
-    days = starts.astype(np.int64)
-    states = [revenue_at(contracts, int(day)) for day in days]
-    first_stay = np.concatenate([[True], contracts.stay_customer[1:] != contracts.stay_customer[:-1]])
-    rows = [movements(*before, *after, first_stay) for before, after in itertools.pairwise(states)]
-    found = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    opening, lost, contracted = found["opening"], found["lost"], found["contracted"]
-    gained = found["new"] + found["returned"] + found["expanded"]
-    ratios = {
-        "net_revenue_retention": share_of(opening + found["expanded"] - contracted - lost, opening),
-        "gross_revenue_retention": share_of(opening - contracted - lost, opening),
-        "quick_ratio": share_of(gained, contracted + lost),
-        "change": found["closing"] - opening,
-    }
-    judged = is_judged(contracts, days, day_as_number(end))
-    length = np.diff(days)
-    table = {
-        "period": starts[:-1],
-        "days": length,
-        "days_before": np.concatenate([length[:1], length[:-1]]),
-        **{name: np.where(judged, values, np.nan) for name, values in (found | ratios).items()},
-    }
-    return RevenueBridge(
-        frame=like(table, open_frame(contracts.stays)),
-        period=period,
-        observation_start=starts[0],
-        observation_end=end,
-    )
-
-
-def movements(there: AnyArray, had: Array, stays: AnyArray, has: Array, first_stay: AnyArray) -> dict[str, float]:
-    """Amounts and customers of each movement between two days."""
-    change = has - had
-    kinds: dict[str, tuple[Any, Array]] = {
-        "opening": (there, had),
-        "new": (stays & ~there & first_stay, has),
-        "returned": (stays & ~there & ~first_stay, has),
-        "expanded": (stays & there & (change > 0), change),
-        "contracted": (stays & there & (change < 0), -change),
-        "lost": (there & ~stays, had),
-    }
-    counts = {f"n_{name}": float(kind.sum()) for name, (kind, _) in kinds.items()}
-    amounts = {name: float(values[kind].sum()) for name, (kind, values) in kinds.items()}
-    return amounts | {"refunds": 0.0, "closing": float(has[stays].sum())} | counts

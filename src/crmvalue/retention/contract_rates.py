@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -101,11 +102,7 @@ def contract_churn_rates(
     require_option("period", period, PERIODS)
     end = require_day("observation_end", observation_end)
     starts = period_starts(contracts, end, period)
-    chosen: list[tuple[object, BoolArray]] = [(None, np.ones(len(contracts.stay_first), dtype=bool))]
-    if by is not None:
-        require_groups(open_frame(contracts.stays), by)
-        names, codes = codes_of(contracts.kept[by])
-        chosen = [(name, codes == number) for number, name in enumerate(names)]
+    chosen = stays_by_group(contracts, by)
     tables = [churn_table(contracts, rows, starts.astype(np.int64), day_as_number(end)) for _, rows in chosen]
     table = {name: np.concatenate([part[name] for part in tables]) for name in tables[0]}
     periods = {
@@ -121,6 +118,15 @@ def contract_churn_rates(
         observation_end=end,
         n_stays=int((contracts.stay_first <= day_as_number(end)).sum()),
     )
+
+
+def stays_by_group(contracts: Contracts, by: str | None) -> list[tuple[Any, BoolArray]]:
+    """Return each group with whether each stay is in it; one of all stays without a column of groups."""
+    if by is None:
+        return [(None, np.ones(len(contracts.stay_first), dtype=bool))]
+    require_groups(open_frame(contracts.stays), by)
+    names, codes = codes_of(contracts.kept[by])
+    return [(name, codes == number) for number, name in enumerate(names)]
 
 
 def period_starts(contracts: Contracts, end: np.datetime64, period: Period) -> AnyArray:

@@ -1,4 +1,4 @@
-"""Groups of rows or customers by a column: checked once, and named in every result."""
+"""Groups of rows or customers by a column: checked once, named in every result, and read in one pass."""
 
 from __future__ import annotations
 
@@ -8,9 +8,21 @@ import narwhals.stable.v2 as nw
 import numpy as np
 
 from crmvalue._core.checks import require_columns
-from crmvalue._core.frames import AnyFrame, column_names, count_rows, first_values, series_to_array
-from crmvalue._core.frames import collect as collected
-from crmvalue._core.types import AnyArray, IntArray
+from crmvalue._core.frames import (
+    AnyFrame,
+    collect,
+    column_names,
+    count_rows,
+    day_number,
+    distinct_rows,
+    first_values,
+    open_frame,
+    series_to_array,
+    series_to_days,
+)
+from crmvalue._core.types import AnyArray, Array, IntArray
+from crmvalue.data.cohorts import NEVER, PurchaseGaps, day_as_number, eager_arrays, gaps_of_arrays, require_purchases
+from crmvalue.data.transactions import Transactions
 from crmvalue.errors import InputError
 
 MOST_GROUPS = 1_000  # more are ids, not groups
@@ -34,7 +46,7 @@ def require_groups(frame: AnyFrame, by: str) -> None:
 def group_values(frame: AnyFrame, by: str) -> list[Any]:
     """Return the distinct values of a column, in order; more than a thousand are refused."""
     require_groups(frame, by)
-    values = series_to_array(collected(frame.select(by).unique()).get_column(by))
+    values = series_to_array(collect(frame.select(by).unique()).get_column(by))
     require_few(by, len(values))
     return list(np.sort(values))
 
@@ -65,7 +77,61 @@ def codes_of(values: AnyArray) -> tuple[AnyArray, IntArray]:
     return distinct, codes.astype(np.int64)
 
 
-def in_group(by: str, value: Any) -> nw.Expr:
-    """Whether a row is in the group; a NumPy value becomes one that every engine compares."""
-    same: nw.Expr = nw.col(by) == (value.item() if isinstance(value, np.generic) else value)
-    return same
+def gaps_by_group(transactions: Transactions, end: np.datetime64, by: str) -> list[tuple[Any, PurchaseGaps]]:
+    """Return the purchase days of each group that has bought by `end`, as `purchase_gaps` does of all customers."""
+    frame = open_frame(transactions.frame)
+    names = group_values(frame, by)
+    require_one_group(frame, by)
+    rows = frame.select("customer_id", "date", "amount", by)
+    if isinstance(rows, nw.DataFrame):
+        code, day, amount, group = grouped_arrays(rows, end, by, names)
+        parts = [part[amount[part] >= 0] for part in rows_by_group(group, len(names))]
+        found = [gaps_of_arrays(code[part], day[part]) for part in parts]
+    else:
+        found = gaps_in_engine(rows, end, by, names)
+    require_purchases(sum(len(gaps.day) for gaps in found), end)
+    return [(name, gaps) for name, gaps in zip(names, found, strict=True) if len(gaps.day)]
+
+
+def grouped_arrays(
+    rows: nw.DataFrame[Any], end: np.datetime64, by: str, names: list[Any]
+) -> tuple[IntArray, IntArray, Array, IntArray]:
+    """Return customer, day number, amount and number of the group of each row up to `end`."""
+    code, day, amount = eager_arrays(rows, end)
+    counted = series_to_days(rows.get_column("date")) <= day_as_number(end)
+    group = np.searchsorted(np.array(names), series_to_array(rows.get_column(by))[counted])
+    return code, day, amount, group.astype(np.int64)
+
+
+def gaps_in_engine(rows: nw.LazyFrame[Any], end: np.datetime64, by: str, names: list[Any]) -> list[PurchaseGaps]:
+    """Return the purchase days of each group of a lazy frame; all groups are counted in one pass."""
+    on, keys = nw.col("_crm_day"), ["_crm_day", "_crm_next", "_crm_first"]
+    bought = rows.filter(nw.col("amount") >= 0).select("customer_id", by, _crm_day=day_number("date"))
+    bought = bought.filter(on <= day_as_number(end)).unique()
+    pairs = bought.with_columns(
+        _crm_next=on.shift(-1).over("customer_id", order_by="_crm_day"), _crm_first=on.min().over("customer_id")
+    ).with_columns(nw.col("_crm_next").fill_null(NEVER), _crm_first=(on == nw.col("_crm_first")).cast(nw.Int64))
+    found, counts = distinct_rows(pairs, [by, *keys])
+    group = np.searchsorted(np.array(names), found[by])
+    day, next_day, first = (found[name].astype(np.int64) for name in keys)
+    return [
+        PurchaseGaps(day=day[part], next_day=next_day[part], is_first=first[part] == 1, count=counts[part])
+        for part in rows_by_group(group, len(names))
+    ]
+
+
+def rows_by_group(group: IntArray, n: int) -> list[IntArray]:
+    """Return the rows of each of n groups, in their order."""
+    ends = np.cumsum(np.bincount(group, minlength=n))
+    return np.split(np.argsort(group, kind="stable"), ends[:-1])
+
+
+def all_gaps(groups: list[tuple[Any, PurchaseGaps]]) -> PurchaseGaps:
+    """Return the purchase days of all groups together."""
+    parts = [gaps for _, gaps in groups]
+    return PurchaseGaps(
+        day=np.concatenate([gaps.day for gaps in parts]),
+        next_day=np.concatenate([gaps.next_day for gaps in parts]),
+        is_first=np.concatenate([gaps.is_first for gaps in parts]),
+        count=np.concatenate([gaps.count for gaps in parts]),
+    )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-import narwhals.stable.v2 as nw
 import numpy as np
 
 from crmvalue._core.checks import require_option
-from crmvalue._core.frames import day_number, like, open_frame, to_native
+from crmvalue._core.frames import like, open_frame
 from crmvalue._core.intervals import binomial_interval, poisson_interval
 from crmvalue._core.periods import LONGEST, PERIODS, first_days, period_numbers
 from crmvalue._core.show import result_html, result_text
@@ -17,7 +16,7 @@ from crmvalue._core.types import AnyArray, Array, Day, Frame, IntArray, Period
 from crmvalue.data.cohorts import PurchaseGaps, day_as_number, last_observed_day, purchase_gaps
 from crmvalue.data.transactions import Transactions, as_transactions
 from crmvalue.errors import InputError
-from crmvalue.retention.groups import group_values, in_group, require_one_group
+from crmvalue.retention.groups import all_gaps, gaps_by_group
 from crmvalue.retention.shares import share_of
 from crmvalue.retention.timing import chosen_silence
 
@@ -130,7 +129,8 @@ def churn_rates(
         checked_silence(inactive_after, period)
     checked = as_transactions(transactions)
     end = last_observed_day(checked, observation_end)
-    gaps = purchase_gaps(checked, end)
+    groups = [(None, purchase_gaps(checked, end))] if by is None else gaps_by_group(checked, end, by)
+    gaps = all_gaps(groups)
     silence, choice = (
         chosen_silence(gaps, day_as_number(end), period)
         if isinstance(inactive_after, str)
@@ -140,7 +140,6 @@ def churn_rates(
     first, last = period_numbers(np.array([begin, day_as_number(end)]), period)
     starts = first_days(np.arange(first, last + 2), period)  # one more, for the end of the last period
     full = starts[:-1][(starts[:-1].astype(np.int64) >= begin + silence) & (starts[1:] <= end + 1)]
-    groups = [(None, gaps)] if by is None else gaps_by_group(checked, end, by)
     tables = [rate_table(found, starts, silence, end) for _, found in groups]
     table = {name: np.concatenate([part[name] for part in tables]) for name in tables[0]}
     names = np.array([name for name, _ in groups]).repeat(len(starts) - 1)
@@ -154,21 +153,6 @@ def churn_rates(
         first_full_period=full[0] if len(full) else np.datetime64("NaT", "D"),
         n_customers=gaps.n_customers,
     )
-
-
-def gaps_by_group(transactions: Transactions, end: np.datetime64, by: str) -> list[tuple[Any, PurchaseGaps]]:
-    """Return the purchase days of each group that has bought by `end`."""
-    rows = open_frame(transactions.frame)
-    names = group_values(rows, by)
-    require_one_group(rows, by)
-    bought = rows.filter((nw.col("amount") >= 0) & (day_number("date") <= day_as_number(end)))
-    there = set(group_values(bought, by))
-    parts = [
-        (name, Transactions(frame=to_native(rows.filter(in_group(by, name))), audit=transactions.audit))
-        for name in names
-        if name in there
-    ]
-    return [(name, purchase_gaps(part, end)) for name, part in parts]
 
 
 def rate_table(gaps: PurchaseGaps, starts: AnyArray, silence: int, end: np.datetime64) -> dict[str, AnyArray]:
