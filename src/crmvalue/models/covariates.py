@@ -278,8 +278,7 @@ def chosen(value: nw.Expr, levels: Sequence[str], numbers: Iterable[float]) -> n
 
 def with_scores(frame: AnyFrame, effects: Sequence[Effect], given: Frame | None) -> tuple[AnyFrame, list[str]]:
     """Return the frame with a column for each process of these effects: its logarithmic factor; and their names."""
-    processes = dict.fromkeys(name for effect in effects for name in effect.processes)
-    columns = list(dict.fromkeys(effect.column for effect in effects))
+    columns = columns_of_effects(effects)
     if given is None and any(name not in column_names(frame) for name in columns):
         raise InputError(
             f"covariates: missing, and the fit has effects of {', '.join(columns)}. Pass covariates=, a frame with "
@@ -290,13 +289,18 @@ def with_scores(frame: AnyFrame, effects: Sequence[Effect], given: Frame | None)
         wanted = "numbers" if any(effect.level is None for effect in effects if effect.column == column) else "text"
         if kind != wanted:
             raise InputError(f"{column}: the covariate holds {kind}, and {wanted} in the fit. Convert it.")
-    scores = {score_name(process): score(process, effects, columns) for process in processes}
+    scores = {f"_crm_score_{process}": score(process, effects, columns) for process in processes_of(effects)}
     return frame.with_columns(**scores), list(scores)
 
 
-def score_name(process: str) -> str:
-    """Name of the column with the logarithmic factor of a process."""
-    return f"_crm_score_{process}"
+def processes_of(effects: Sequence[Effect]) -> list[str]:
+    """Return the processes that these effects act on."""
+    return list(dict.fromkeys(name for effect in effects for name in effect.processes))
+
+
+def columns_of_effects(effects: Sequence[Effect]) -> list[str]:
+    """Return the columns that have these effects."""
+    return list(dict.fromkeys(effect.column for effect in effects))
 
 
 def score(process: str, effects: Sequence[Effect], columns: Sequence[str]) -> nw.Expr:

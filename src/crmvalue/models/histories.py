@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import narwhals.stable.v2 as nw
@@ -66,9 +66,28 @@ OPPORTUNITY_RULES: tuple[Rule, ...] = (
 def open_customers(
     customers: CustomerSummary | Frame, columns: Sequence[str], *, argument: str = "customers"
 ) -> AnyFrame:
-    """Return the frame of a summary, or the frame itself, with the columns that are needed."""
+    """Return the frame of a summary, or the frame itself, or that of a mapping, with the columns that are needed."""
     frame = customers.frame if isinstance(customers, CustomerSummary) else customers
-    return open_frame(frame, argument=argument, needs=columns)
+    return open_frame(as_table(frame) if isinstance(frame, Mapping) else frame, argument=argument, needs=columns)
+
+
+def as_table(columns: Mapping[str, Any]) -> Frame:
+    """Return a frame of numbers or arrays by name."""
+    import pandas as pd
+
+    shape = shape_of(columns)
+    return pd.DataFrame({name: np.broadcast_to(values, shape).ravel() for name, values in columns.items()})
+
+
+def shape_of(columns: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the shape to which these numbers and arrays broadcast."""
+    try:
+        return np.broadcast_shapes(*(np.shape(values) for values in columns.values()))
+    except ValueError:
+        said = ", ".join(f"{name} {np.shape(values)}" for name, values in columns.items())
+        raise InputError(
+            f"customers: arrays of different shapes ({said}). Pass one value a customer in each."
+        ) from None
 
 
 def unit_to_fit(summary: CustomerSummary | Frame, time_unit: TimeUnit | None) -> TimeUnit:

@@ -8,34 +8,61 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from crmvalue._core.checks import require_number, require_rows
-from crmvalue._core.frames import AnyFrame, column_names, compute_columns, to_native
-from crmvalue._core.types import AnyArray, Array, Frame
+from crmvalue._core.frames import AnyFrame, column_names, compute_columns, to_arrays, to_native
+from crmvalue._core.types import DAYS_PER_UNIT, AnyArray, Array, Frame, TimeUnit
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.errors import InputError
 from crmvalue.finance.rates import periodic_rate
+from crmvalue.models.covariates import (
+    columns_of_effects,
+    levels_by_column,
+    params_with,
+    processes_of,
+    refuse_covariates,
+    with_scores,
+)
 from crmvalue.models.distinct import distinct_states
-from crmvalue.models.fit import PurchaseFit
-from crmvalue.models.histories import PURCHASES, checked_purchases, open_customers, require_unit_of_fit
+from crmvalue.models.fit import PurchaseFit, SpendFit
+from crmvalue.models.histories import (
+    PURCHASES,
+    checked_purchases,
+    open_customers,
+    require_unit_of_fit,
+    shape_of,
+    unit_to_fit,
+)
 from crmvalue.models.model import Parameters
 
 MOST_COUNTS = 1_000  # columns of a table of chances
 
 
-def probability_alive(fit: PurchaseFit, customers: CustomerSummary | Frame, *, after: float = 0.0) -> Frame:
+def probability_alive(
+    fit: PurchaseFit,
+    customers: CustomerSummary | Frame,
+    *,
+    after: float = 0.0,
+    covariates: Frame | None = None,
+    time_unit: TimeUnit | None = None,
+) -> Frame:
     """Return the probability that each customer still is one at the end of her observation, or some time later.
 
     Parameters
     ----------
     fit : PurchaseFit
         From `fit_purchases`.
-    customers : CustomerSummary or frame
-        Columns frequency, recency and T, in any engine; a plain frame must be in the time unit of the fit.
+    customers : CustomerSummary, frame or mapping
+        Columns frequency, recency and T, in any engine, or numbers or arrays by these names.
     after : float
         Time after T, in time units of the fit, at least 0.
+    covariates : frame, optional
+        For a fit with covariates: a frame with customer_id and the columns of the fit. Not needed if the customers'
+        frame has these columns itself.
+    time_unit : {"day", "week", "month", "year"}, optional
+        Unit of recency and T in a plain frame, if it is not the fit's: they are converted. Horizons stay in the fit's.
 
     Returns
     -------
-    frame
+    frame or mapping
         Columns customer_id (if there) and probability_alive, in the engine of the input.
 
     Raises
@@ -72,24 +99,36 @@ def probability_alive(fit: PurchaseFit, customers: CustomerSummary | Frame, *, a
             alive = alive * fit.model.survival_if_alive(own, after, *state)[place]
         return {"probability_alive": alive}
 
-    return to_native(predicted(fit, customers, predict))
+    return answer_to(customers, predicted(fit, customers, predict, covariates=covariates, time_unit=time_unit))
 
 
-def conditional_expected_purchases(fit: PurchaseFit, customers: CustomerSummary | Frame, *, horizon: float) -> Frame:
+def conditional_expected_purchases(
+    fit: PurchaseFit,
+    customers: CustomerSummary | Frame,
+    *,
+    horizon: float,
+    covariates: Frame | None = None,
+    time_unit: TimeUnit | None = None,
+) -> Frame:
     """Return the purchases expected of each customer within the horizon, given her history.
 
     Parameters
     ----------
     fit : PurchaseFit
         From `fit_purchases`.
-    customers : CustomerSummary or frame
-        Columns frequency, recency and T, in any engine; a plain frame must be in the time unit of the fit.
+    customers : CustomerSummary, frame or mapping
+        Columns frequency, recency and T, in any engine, or numbers or arrays by these names.
     horizon : float
         Length of the time after T, in time units of the fit, above 0.
+    covariates : frame, optional
+        For a fit with covariates: a frame with customer_id and the columns of the fit. Not needed if the customers'
+        frame has these columns itself.
+    time_unit : {"day", "week", "month", "year"}, optional
+        Unit of recency and T in a plain frame, if it is not the fit's: they are converted. Horizons stay in the fit's.
 
     Returns
     -------
-    frame
+    frame or mapping
         Columns customer_id (if there) and expected_purchases, in the engine of the input.
 
     Raises
@@ -120,10 +159,10 @@ def conditional_expected_purchases(fit: PurchaseFit, customers: CustomerSummary 
         if_alive = fit.model.purchases_if_alive(own, horizon, *state)[place]
         return {"expected_purchases": if_alive * fit.model.probability_alive(params, frequency, recency, T)}
 
-    return to_native(predicted(fit, customers, predict))
+    return answer_to(customers, predicted(fit, customers, predict, covariates=covariates, time_unit=time_unit))
 
 
-def expected_purchases(fit: PurchaseFit, t: ArrayLike) -> Array:
+def expected_purchases(fit: PurchaseFit, t: ArrayLike, *, covariates: Frame | None = None) -> Array:
     """Return the repeat purchases that a new customer is expected to make up to time t after her first.
 
     Parameters
@@ -132,16 +171,18 @@ def expected_purchases(fit: PurchaseFit, t: ArrayLike) -> Array:
         From `fit_purchases`.
     t : array_like
         Times since the first purchase, in time units of the fit, at least 0.
+    covariates : frame or mapping, optional
+        For a fit with covariates: its columns, one row for each kind of new customer, or a value or array by each name.
 
     Returns
     -------
     ndarray
-        Expected repeat purchases, of the shape of `t`.
+        Expected repeat purchases, of the shape of `t`; after one axis more for the rows of a frame of covariates.
 
     Raises
     ------
     InputError
-        If a time is negative or missing.
+        If a time is negative or missing, or a covariate is missing or has a level that the fit does not know.
 
     Examples
     --------
@@ -159,11 +200,28 @@ def expected_purchases(fit: PurchaseFit, t: ArrayLike) -> Array:
     times = np.asarray(t, dtype=float)
     ok = (times >= 0) & np.isfinite(times)
     require_rows(ok.ravel(), "t", "negative, missing or infinite", "Pass times since the first purchase, 0 or more.")
-    return fit.model.expected_purchases(fit.params, times)
+    return fit.model.expected_purchases(params_of_kinds(fit, covariates, times.ndim), times)
+
+
+def params_of_kinds(fit: PurchaseFit, covariates: Frame | None, axes: int) -> Parameters:
+    """Return the parameters of each kind of customer, with so many axes of length 1 after the last."""
+    if not fit.effects:
+        return fit.params
+    frame = open_customers({} if covariates is None else covariates, (), argument="covariates")
+    frame, names = with_scores(frame, fit.effects, None)
+    scores = checked_scores(fit, frame, list(to_arrays(frame, names).values()))
+    shape = (*shape_of(covariates), *(1,) * axes) if isinstance(covariates, Mapping) else (-1, *(1,) * axes)
+    return params_with(fit.model, fit.params, {name: score.reshape(shape) for name, score in scores.items()})
 
 
 def purchase_probabilities(
-    fit: PurchaseFit, customers: CustomerSummary | Frame, *, horizon: float, counts: Iterable[int]
+    fit: PurchaseFit,
+    customers: CustomerSummary | Frame,
+    *,
+    horizon: float,
+    counts: Iterable[int],
+    covariates: Frame | None = None,
+    time_unit: TimeUnit | None = None,
 ) -> Frame:
     """Return the probability of each number of purchases within the horizon, given each customer's history.
 
@@ -171,16 +229,21 @@ def purchase_probabilities(
     ----------
     fit : PurchaseFit
         From `fit_purchases`.
-    customers : CustomerSummary or frame
-        Columns frequency, recency and T, in any engine; a plain frame must be in the time unit of the fit.
+    customers : CustomerSummary, frame or mapping
+        Columns frequency, recency and T, in any engine, or numbers or arrays by these names.
     horizon : float
         Length of the time after T, in time units of the fit, above 0.
     counts : iterable of int
         Numbers of purchases, such as ``range(5)``; at least one, none negative or twice, at most 1,000 of them.
+    covariates : frame, optional
+        For a fit with covariates: a frame with customer_id and the columns of the fit. Not needed if the customers'
+        frame has these columns itself.
+    time_unit : {"day", "week", "month", "year"}, optional
+        Unit of recency and T in a plain frame, if it is not the fit's: they are converted. Horizons stay in the fit's.
 
     Returns
     -------
-    frame
+    frame or mapping
         Columns customer_id (if there) and probability_0, probability_1, ... for each count, in the engine of the input.
 
     Raises
@@ -223,7 +286,7 @@ def purchase_probabilities(
             chances[f"probability_{count}"] = alive * if_alive + (1 - alive if count == 0 else 0.0)
         return chances
 
-    return to_native(predicted(fit, customers, predict))
+    return answer_to(customers, predicted(fit, customers, predict, covariates=covariates, time_unit=time_unit))
 
 
 def require_time(fit: PurchaseFit, argument: str, value: float) -> float:
@@ -255,6 +318,8 @@ def discounted_residual_purchases(
     discount_rate: float,
     start: float = 0.0,
     stop: float = np.inf,
+    covariates: Frame | None = None,
+    time_unit: TimeUnit | None = None,
 ) -> Frame:
     """Return the purchases expected of each customer from `start` to `stop` after T, discounted to T.
 
@@ -262,16 +327,21 @@ def discounted_residual_purchases(
     ----------
     fit : PurchaseFit
         From `fit_purchases`.
-    customers : CustomerSummary or frame
-        Columns frequency, recency and T, in any engine; a plain frame must be in the time unit of the fit.
+    customers : CustomerSummary, frame or mapping
+        Columns frequency, recency and T, in any engine, or numbers or arrays by these names.
     discount_rate : float
         Cost of capital per year, 0.1 for 10 %; at least 0.
     start, stop : float
         Interval after T, in time units of the fit: 0 <= start < stop. By default all the time to come.
+    covariates : frame, optional
+        For a fit with covariates: a frame with customer_id and the columns of the fit. Not needed if the customers'
+        frame has these columns itself.
+    time_unit : {"day", "week", "month", "year"}, optional
+        Unit of recency and T in a plain frame, if it is not the fit's: they are converted. Horizons stay in the fit's.
 
     Returns
     -------
-    frame
+    frame or mapping
         Columns customer_id (if there) and discounted_purchases, in the engine of the input.
 
     Raises
@@ -327,7 +397,7 @@ def discounted_residual_purchases(
         alive = fit.model.probability_alive(params, frequency, recency, T)
         return {"discounted_purchases": alive * if_alive[place]}
 
-    return to_native(predicted(fit, customers, predict))
+    return answer_to(customers, predicted(fit, customers, predict, covariates=covariates, time_unit=time_unit))
 
 
 def predicted(
@@ -336,19 +406,52 @@ def predicted(
     predict: Callable[[Parameters, Array, Array, Array], Mapping[str, AnyArray]],
     *,
     keep: Sequence[str] = (),
+    covariates: Frame | None = None,
+    time_unit: TimeUnit | None = None,
 ) -> AnyFrame:
     """Return customer_id (if there), the columns to keep, and what `predict` makes of each checked history."""
 
     def checked_first(*rows: AnyArray) -> Mapping[str, AnyArray]:
-        return predict(fit.params, *checked_purchases(frame, rows, is_discrete=fit.model.is_discrete))
+        frequency, recency, T = checked_purchases(frame, rows[:3], is_discrete=fit.model.is_discrete)
+        params = params_with(fit.model, fit.params, checked_scores(fit, frame, rows[3:])) if scores else fit.params
+        return predict(params, frequency, recency * factor, T * factor)
 
-    require_unit_of_fit(customers, fit.time_unit)
+    factor = units_of_fit(customers, fit, time_unit)
     frame = open_customers(customers, PURCHASES)
-    ids = kept_ids(frame)
-    frame = frame.select(*ids, *PURCHASES, *(name for name in keep if name not in PURCHASES))
-    answers = compute_columns(frame, PURCHASES, checked_first)
+    ids, scores = kept_ids(frame), list[str]()
+    if fit.effects:
+        frame, scores = with_scores(frame, fit.effects, covariates)
+    columns = [name for name in column_names(frame) if name.startswith("_crm_")]
+    frame = frame.select(*ids, *PURCHASES, *(name for name in keep if name not in PURCHASES), *columns)
+    answers = compute_columns(frame, (*PURCHASES, *scores), checked_first)
     made = [name for name in column_names(answers) if name not in column_names(frame)]
     return answers.select(*ids, *keep, *made)
+
+
+def checked_scores(fit: PurchaseFit | SpendFit, frame: AnyFrame, values: Sequence[AnyArray]) -> dict[str, Array]:
+    """Return the logarithmic factor of each customer on each process, or raise InputError about those who have none."""
+    found = [np.asarray(column, dtype=float) for column in values]
+    if not all(np.isfinite(column).all() for column in found):
+        refuse_covariates(frame, columns_of_effects(fit.effects), levels_by_column(fit.effects))
+    return dict(zip(processes_of(fit.effects), found, strict=True))
+
+
+def units_of_fit(customers: CustomerSummary | Frame, fit: PurchaseFit, time_unit: TimeUnit | None) -> float:
+    """Return how many time units of the fit one of these customers' is, or raise InputError."""
+    require_unit_of_fit(customers, fit.time_unit)
+    if time_unit is None or unit_to_fit(customers, time_unit) == fit.time_unit:
+        return 1.0
+    if fit.model.is_discrete:
+        raise InputError(f"time_unit: {fit.model.title} counts opportunities, which cannot be converted. Leave it out.")
+    return DAYS_PER_UNIT[time_unit] / DAYS_PER_UNIT[fit.time_unit]
+
+
+def answer_to(customers: CustomerSummary | Frame, frame: AnyFrame) -> Frame:
+    """Return a frame in the engine of the customers; for a mapping, a mapping of arrays of its shape."""
+    if not isinstance(customers, Mapping):
+        return to_native(frame)
+    arrays = to_arrays(frame, column_names(frame))
+    return {name: values.reshape(shape_of(customers)) for name, values in arrays.items()}
 
 
 def kept_ids(frame: AnyFrame) -> list[str]:
