@@ -186,6 +186,21 @@ def test_times_to_the_second_purchase_are_those_of_statsmodels_and_the_repeat_ra
     assert [timing.repeat_lower, timing.repeat_upper] == pytest.approx([exact.low, exact.high], abs=1e-9)
 
 
+def test_times_of_a_group_are_those_of_its_customers_alone():
+    frame = random_rows(3, 90).assign(region=lambda rows: np.where(rows["customer_id"] < "c2", "north", "south"))
+    timing = purchase_timing(prepare_transactions(frame, keep=["region"]), by="region", observation_end="2024-12-31")
+    assert timing.groups["region"].tolist() == ["north", "south"]
+    for name in ("n_customers", "n_repeat", "n_intervals"):
+        assert timing.groups[name].sum() == getattr(timing, name)
+    for region, row in timing.groups.set_index("region").iterrows():
+        alone = purchase_timing(frame[frame["region"] == region], observation_end="2024-12-31")
+        for name in row.index:
+            assert getattr(alone, name) == pytest.approx(row[name], nan_ok=True)
+        for curve in ("second", "between"):
+            ours = getattr(timing, curve).query("region == @region").drop(columns="region").reset_index(drop=True)
+            pd.testing.assert_frame_equal(ours, getattr(alone, curve))
+
+
 def test_a_customer_is_lost_in_the_period_in_which_her_silence_is_full():
     def lost(end, silence):
         return churn_rates(
@@ -417,9 +432,10 @@ def test_every_engine_gives_the_same_rates_and_cohorts(as_engine):
         np.testing.assert_array_equal(table.values, wanted.values)  # amounts are quarters: sums are exact
         assert table.refund_only_revenue == wanted.refund_only_revenue
         pairs.append((table.frame, wanted.frame))
-    timing, timing_expected = purchase_timing(prepared), purchase_timing(frame)
+    timing, timing_expected = (purchase_timing(source, by="region") for source in (prepared, prepared_in_pandas))
     assert (timing.n_repeat, timing.mean_interval) == (timing_expected.n_repeat, timing_expected.mean_interval)
     pairs += [(timing.second, timing_expected.second), (timing.between, timing_expected.between)]
+    pairs += [(timing.groups, timing_expected.groups)]
     for found, wanted in pairs:
         found = to_pandas(found)
         assert found.columns.tolist() == wanted.columns.tolist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from crmvalue._core.types import AnyArray, BoolArray, Day, Frame, Period
 from crmvalue.data.cohorts import NEVER, PurchaseGaps, day_as_number, last_observed_day, purchase_gaps
 from crmvalue.data.transactions import Transactions, as_transactions
 from crmvalue.errors import InputError
+from crmvalue.retention.groups import all_gaps, gaps_by_group
 from crmvalue.retention.survival import Lifetimes, Survival, median_life, survival
 
 RETURNS_COVERED = 0.95  # share of the returns that come within the silence that is chosen
@@ -26,14 +28,18 @@ class PurchaseTiming:
     """How many customers buy again, and how soon.
 
     `second` is the curve of the time from the first to the second purchase, `between` of the time from any purchase to
-    the next. Columns of both, one row a number of days after which somebody came back, in the engine of the
-    transactions: days; at_risk (purchases after which nothing was heard for so long, and that were observed for so
-    long); returned (of these, after that many days); share_returned (within that many days, by Kaplan-Meier); lower
-    and upper (95 % interval).
+    the next. Columns of both, one row a number of days (and group) after which somebody came back, in the engine of the
+    transactions: the group, if there is one; days; at_risk (purchases after which nothing was heard for so long, and
+    that were observed for so long); returned (of these, after that many days); share_returned (within that many days,
+    by Kaplan-Meier); lower and upper (95 % interval). Columns of `groups`, one row a group: the group; n_customers;
+    n_repeat; repeat_rate with repeat_lower and repeat_upper; median_days_to_second; median_days_between; n_intervals;
+    mean_interval.
     """
 
     second: Frame
     between: Frame
+    groups: Frame
+    by: str | None  # column of the groups; the numbers below are of all customers
     n_customers: int  # customers with a purchase by `observation_end`
     n_repeat: int  # of these, with a second one by then
     repeat_rate: float  # n_repeat / n_customers: those who came late had less time for it; see `second`
@@ -49,25 +55,29 @@ class PurchaseTiming:
     _repr_html_ = result_html
 
 
-def purchase_timing(transactions: Transactions | Frame, *, observation_end: Day | None = None) -> PurchaseTiming:
+def purchase_timing(
+    transactions: Transactions | Frame, *, by: str | None = None, observation_end: Day | None = None
+) -> PurchaseTiming:
     """Share of customers who buy again, and the times to the second and to the next purchase.
 
     Parameters
     ----------
     transactions : Transactions or frame
         What `prepare_transactions` returned, or a frame with the columns customer_id, date and amount.
+    by : str, optional
+        Column of the transactions (kept by `prepare_transactions`) that names one group for each customer.
     observation_end : day, optional
         Last day that counts; the last one in the data if not given.
 
     Returns
     -------
     PurchaseTiming
-        The repeat rate, and two curves.
+        The repeat rate, and two curves, for each group.
 
     Raises
     ------
     InputError
-        If nobody has bought by `observation_end`.
+        If nobody has bought by `observation_end`, or a customer is in several groups.
 
     Notes
     -----
@@ -96,29 +106,52 @@ def purchase_timing(transactions: Transactions | Frame, *, observation_end: Day 
     """
     checked = as_transactions(transactions)
     end = last_observed_day(checked, observation_end)
-    gaps = purchase_gaps(checked, end)
+    chosen = [(None, purchase_gaps(checked, end))] if by is None else gaps_by_group(checked, end, by)
+    names = [name for name, _ in chosen]
+    rows = [timing_of(gaps, day_as_number(end)) for _, gaps in chosen]
+    whole = rows[0] if by is None else timing_of(all_gaps(chosen), day_as_number(end))
+    groups = {name: np.array([found[name] for found in (row.facts for row in rows)]) for name in whole.facts}
     model = open_frame(checked.frame)
+    return PurchaseTiming(
+        second=like(return_table([row.second for row in rows], names, by), model),
+        between=like(return_table([row.between for row in rows], names, by), model),
+        groups=like(({by: np.array(names)} if by else {}) | groups, model),
+        by=by,
+        observation_end=end,
+        **whole.facts,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TimingOfGroup:
+    """Curves and numbers of one group."""
+
+    second: Survival
+    between: Survival
+    facts: dict[str, Any]
+
+
+def timing_of(gaps: PurchaseGaps, end: int) -> TimingOfGroup:
+    """Return the curves of a group, and the numbers that sum it up."""
     everything = np.ones(len(gaps.day), dtype=bool)
-    second, between = (survival(waits(gaps, day_as_number(end), rows)) for rows in (gaps.is_first, everything))
+    second, between = (survival(waits(gaps, end, rows)) for rows in (gaps.is_first, everything))
     ended = gaps.next_day < NEVER
     n_intervals = int(gaps.count[ended].sum())
     total = float(((gaps.next_day - gaps.day) * gaps.count)[ended].sum())
     n, repeat = gaps.n_customers, int(gaps.count[gaps.is_first & ended].sum())
     lower, upper = binomial_interval(np.array([repeat]), np.array([n]))
-    return PurchaseTiming(
-        second=like(return_table(second), model),
-        between=like(return_table(between), model),
-        n_customers=n,
-        n_repeat=repeat,
-        repeat_rate=repeat / n,
-        repeat_lower=float(lower[0]),
-        repeat_upper=float(upper[0]),
-        median_days_to_second=median_life(second, LEVEL)[0],
-        median_days_between=median_life(between, LEVEL)[0],
-        n_intervals=n_intervals,
-        mean_interval=total / n_intervals if n_intervals else float("nan"),
-        observation_end=end,
-    )
+    facts = {
+        "n_customers": n,
+        "n_repeat": repeat,
+        "repeat_rate": repeat / n,
+        "repeat_lower": float(lower[0]),
+        "repeat_upper": float(upper[0]),
+        "median_days_to_second": median_life(second, LEVEL)[0],
+        "median_days_between": median_life(between, LEVEL)[0],
+        "n_intervals": n_intervals,
+        "mean_interval": total / n_intervals if n_intervals else float("nan"),
+    }
+    return TimingOfGroup(second=second, between=between, facts=facts)
 
 
 def waits(gaps: PurchaseGaps, end: int, rows: BoolArray) -> Lifetimes:
@@ -135,16 +168,17 @@ def waits(gaps: PurchaseGaps, end: int, rows: BoolArray) -> Lifetimes:
     )
 
 
-def return_table(curve: Survival) -> dict[str, AnyArray]:
-    """Columns of a curve of returns: one less the share that is still silent."""
-    lower, upper = curve.interval(LEVEL)
-    return {
-        "days": curve.time.astype(np.int64),
-        "at_risk": curve.at_risk,
-        "returned": curve.left,
-        "share_returned": 1 - curve.retained,
-        "lower": 1 - upper,
-        "upper": 1 - lower,
+def return_table(curves: list[Survival], names: list[Any], by: str | None) -> dict[str, AnyArray]:
+    """Columns of curves of returns, one group after the other: one less the share that is still silent."""
+    intervals = [curve.interval(LEVEL) for curve in curves]
+    table = {by: np.array(names).repeat([len(curve.time) for curve in curves])} if by else {}
+    return table | {
+        "days": np.concatenate([curve.time for curve in curves]).astype(np.int64),
+        "at_risk": np.concatenate([curve.at_risk for curve in curves]),
+        "returned": np.concatenate([curve.left for curve in curves]),
+        "share_returned": 1 - np.concatenate([curve.retained for curve in curves]),
+        "lower": 1 - np.concatenate([upper for _, upper in intervals]),
+        "upper": 1 - np.concatenate([lower for lower, _ in intervals]),
     }
 
 
