@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from crmvalue.models.bdw import BDW
+from crmvalue.models.discrete_pareto import DISCRETE_PARETO
 from crmvalue.models.residual_lifetime import discounted_periods, sum_rule
 from crmvalue.models.sbg import SBG
 
@@ -109,3 +110,42 @@ def test_the_rule_for_sums_is_exact_for_powers(length):
     for power in (0, 1, 2, 9, 20):
         wanted = sum(mpmath.mpf(k) ** power for k in range(length))
         assert weights @ nodes**power == pytest.approx(float(wanted), rel=1e-11)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_discrete_pareto_agrees_with_its_sum_in_30_digits(seed):
+    rng = np.random.default_rng(seed)
+    begin, power = 10 ** rng.uniform([-3, -2], [2.5, 1.5])
+    tenure, rate, stop = rng.choice([0, 1, 10, 200]), rng.choice([1e-6, 1e-3, 0.5]), rng.choice([1, 70, 1_000, np.inf])
+    found = DISCRETE_PARETO.residual_lifetime(DISCRETE_PARETO.Params(begin, power), tenure, rate, stop)
+    with mpmath.workdps(30):
+        own, fall, discount, past = mpmath.mpf(begin), mpmath.mpf(power), 1 / (1 + mpmath.mpf(rate)), int(tenure)
+
+        def survival(t):
+            return min(mpmath.mpf(1), (own / t) ** fall) if t else mpmath.mpf(1)
+
+        def term(k):
+            return discount**k * survival(past + k) / survival(past)
+
+        first = int(min(stop, 800))
+        wanted = mpmath.fsum(term(k) for k in range(first))
+        if stop > first:  # Euler and Maclaurin's formula for the rest, up to where it is negligible
+            last = int(stop) if np.isfinite(stop) else 10**8
+            cuts = [mpmath.mpf(first) * mpmath.mpf(last / first) ** (mpmath.mpf(j) / 40) for j in range(41)]
+            wanted += mpmath.quad(term, cuts)
+            for order, number in ((0, mpmath.mpf(1) / 2), (1, -mpmath.mpf(1) / 12), (3, mpmath.mpf(1) / 720)):
+                wanted += number * (mpmath.diff(term, first, order) - mpmath.diff(term, last, order))
+    assert found == pytest.approx(float(wanted), rel=1e-12)
+
+
+def test_the_discrete_pareto_without_a_discount_agrees_with_the_zeta_function():
+    params = DISCRETE_PARETO.Params(2.5, 1.7)
+    found = DISCRETE_PARETO.residual_lifetime(params, np.array([0.0, 2.0, 7.0]), 0.0, np.inf)
+    law = mpmath.mpf("2.5") ** mpmath.mpf("1.7")
+    wanted = [
+        3 + law * mpmath.zeta(1.7, 3),
+        1 + law * mpmath.zeta(1.7, 3),
+        7 ** mpmath.mpf("1.7") * mpmath.zeta(1.7, 7),
+    ]
+    assert found == pytest.approx([float(value) for value in wanted], rel=1e-12)
+    assert DISCRETE_PARETO.residual_lifetime(params._replace(power=1.0), 3.0, 0.0, np.inf) == np.inf

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from crmvalue.models.bdw import BDW
 from crmvalue.models.bg_bb import BG_BB
 from crmvalue.models.bg_nbd import BG_NBD
+from crmvalue.models.discrete_pareto import DISCRETE_PARETO
 from crmvalue.models.discrete_weibull import DISCRETE_WEIBULL
 from crmvalue.models.gamma_gamma import GAMMA_GAMMA
 from crmvalue.models.gamma_gamma_on_frequency import GAMMA_GAMMA_ON_FREQUENCY
@@ -34,6 +35,7 @@ MODELS: Mapping[str, PurchaseModel | SpendModel | RetentionModel] = MappingProxy
             GEOMETRIC,
             SBG,
             DISCRETE_WEIBULL,
+            DISCRETE_PARETO,
             BDW,
         )
     }

@@ -14,12 +14,16 @@ from typing import NamedTuple
 import numpy as np
 
 from crmvalue._core.optimise import Derivatives
-from crmvalue._core.special import digamma, log_rising_ratio, trigamma
+from crmvalue._core.polygammas import polygamma_change, polygamma_rise
+from crmvalue._core.special import log_rising_ratio, trigamma
 from crmvalue._core.types import Array, IntArray
 from crmvalue.models import sbg
-from crmvalue.models.discrete_weibull import DISCRETE_WEIBULL, left_or_stayed, rise_of_power
+from crmvalue.models.discrete_pareto import DISCRETE_PARETO
+from crmvalue.models.discrete_weibull import DISCRETE_WEIBULL, left_or_stayed, powers, rise_of_power, rises
 from crmvalue.models.model import RetentionModel, Tenures
 from crmvalue.models.residual_lifetime import discounted_periods
+
+FEW, STEEP, FLAT = 0.1, 5.0, 1e-3  # γ below the first, and c above the second or below the third: the limit is Pareto
 
 
 class Params(NamedTuple):
@@ -71,31 +75,41 @@ def residual_lifetime(params: Params, tenure: Array, rate: Array, stop: Array) -
 
 def derivatives(params: Params, tenure: Array, churned: Array) -> Derivatives:
     """Log-likelihood of each customer with its first and second derivatives in γ, δ, c."""
-    hazard = hazard_sum(params, np.maximum(tenure, 1))
-    stayed = np.subtract(tenure, churned)
-    before, after = survival_derivatives(params, stayed), survival_derivatives(params, stayed + 1)
-    return left_or_stayed(log_likelihood(params, tenure, churned), before, after, hazard, churned)
-
-
-def survival_derivatives(params: Params, t: Array) -> tuple[Array, Array]:
-    """First and second derivatives of log S(t) in γ, δ, c."""
     gamma, delta, c = params
-    passed = np.power(t, c, dtype=float)
-    log_t = np.log(np.maximum(t, 1))  # at t = 0 it is multiplied by 0
-    whole, stay = np.add(gamma, delta), delta + passed
-    by_whole = digamma(whole) - digamma(whole + passed)
-    by_passed = digamma(stay) - digamma(whole + passed)
-    gradient = [by_whole, digamma(stay) - digamma(delta) + by_whole, passed * log_t * by_passed]
-    at_whole, at_stay = trigamma(whole + passed), trigamma(stay)
-    bend = trigamma(whole) - at_whole
-    slope = passed * log_t
-    hessian = [
-        [bend, bend, -slope * at_whole],
-        [bend, bend + at_stay - trigamma(delta), slope * (at_stay - at_whole)],
-        [-slope * at_whole, slope * (at_stay - at_whole), slope**2 * (at_stay - at_whole) + slope * log_t * by_passed],
-    ]
-    rows = [np.stack(np.broadcast_arrays(*row, passed)[:3]) for row in hessian]
-    return np.stack(np.broadcast_arrays(*gradient)), np.stack(rows)
+    stayed, end = np.subtract(tenure, churned), np.maximum(tenure, 1)
+    nothing = np.zeros((3, np.size(tenure)))
+    before = tuple(-rows for rows in ratio_derivatives(gamma, delta, nothing, np.stack(powers(stayed, c))))
+    passed = np.stack(powers(end - 1, c))
+    hazard = ratio_derivatives(gamma, delta, passed, np.stack(rises(end, c)))
+    value = log_likelihood(params, tenure, churned)
+    return left_or_stayed(value, before, hazard, hazard_sum(params, end), churned)
+
+
+def ratio_derivatives(gamma: float | Array, delta: float | Array, passed: Array, rise: Array) -> tuple[Array, Array]:
+    """First and second derivatives in γ, δ, c of log Γ(z) Γ(z + γ + n) / [Γ(z + γ) Γ(z + n)], z = δ + passed, n = rise.
+
+    `passed` and `rise` come with their first and second derivatives in c, shape (3, n).
+    """
+    (past, past_slope, past_bend), (n, slope, bend) = passed, rise
+    z = delta + past
+    by_gamma, by_z, by_n = (
+        polygamma_rise(0, z + gamma, n),
+        polygamma_change(0, z, gamma, n),
+        polygamma_rise(0, z + n, gamma),
+    )
+    gamma_z, z_z, z_n = (
+        polygamma_rise(1, z + gamma, n),
+        polygamma_change(1, z, gamma, n),
+        polygamma_rise(1, z + n, gamma),
+    )
+    gamma_n = trigamma(z + gamma + n)
+    gamma_c, z_c, n_c = (
+        across[0] * past_slope + across[1] * slope for across in ((gamma_z, gamma_n), (z_z, z_n), (z_n, z_n))
+    )
+    c_c = z_c * past_slope + by_z * past_bend + n_c * slope + by_n * bend
+    rows = [[gamma_z, gamma_z, gamma_c], [gamma_z, z_z, z_c], [gamma_c, z_c, c_c]]
+    gradient = np.stack([by_gamma, by_z, by_z * past_slope + by_n * slope])
+    return gradient, np.stack([np.stack(row) for row in rows])
 
 
 def start(tenure: Array, churned: Array, counts: IntArray) -> Params:
@@ -107,19 +121,24 @@ def start(tenure: Array, churned: Array, counts: IntArray) -> Params:
 def diagnosis(params: Params) -> str:
     """Say what it means that the search for a maximum ended at these parameters."""
     gamma, delta, c = params
+    if limit(params) is DISCRETE_PARETO:
+        return (
+            "gamma tends to 0 while c grows: as far as these data show, the chance to stay falls like a power of "
+            "tenure, from some tenure on"
+        )
     if gamma + delta > 1e3:
         return (
             f"gamma and delta grow together without end: as far as these data show, all customers are alike, with "
             f"c {c:.2g}"
         )
-    if c < 1e-3 or gamma + delta < 1e-3:
-        return "c, or gamma and delta, tend to 0: those who stay at first never leave in these data"
     return "The likelihood rises towards the border of the parameters; sBG has one parameter less"
 
 
 def limit(params: Params) -> RetentionModel | None:
     """Return the simpler model that this one tends to at these parameters."""
-    gamma, delta, _ = params
+    gamma, delta, c = params
+    if gamma < FEW and (c > STEEP or c < FLAT or gamma + delta < FLAT):
+        return DISCRETE_PARETO
     return DISCRETE_WEIBULL if gamma + delta > 1e3 else None
 
 

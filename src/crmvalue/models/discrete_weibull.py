@@ -73,35 +73,48 @@ def residual_lifetime(params: Params, tenure: Array, rate: Array, stop: Array) -
 
 def derivatives(params: Params, tenure: Array, churned: Array) -> Derivatives:
     """Log-likelihood of each customer with its first and second derivatives in rate, c."""
-    hazard = hazard_sum(params, np.maximum(tenure, 1))
-    stayed = np.subtract(tenure, churned)
-    before, after = survival_derivatives(params, stayed), survival_derivatives(params, stayed + 1)
-    return left_or_stayed(log_likelihood(params, tenure, churned), before, after, hazard, churned)
-
-
-def survival_derivatives(params: Params, t: Array) -> tuple[Array, Array]:
-    """First and second derivatives of log S(t) in rate, c."""
     rate, c = params
-    passed = np.power(t, c, dtype=float)
-    slope = passed * np.log(np.maximum(t, 1))  # at t = 0 it is 0
-    bend = rate * slope * np.log(np.maximum(t, 1))
-    rows = [np.stack([0 * slope, -slope]), np.stack([-slope, -bend])]
-    return np.stack([-passed, -rate * slope]), np.stack(rows)
+    stayed, end = np.subtract(tenure, churned), np.maximum(tenure, 1)
+    before = tuple(-rows for rows in of_rate_and_rise(rate, *powers(stayed, c)))
+    hazard = of_rate_and_rise(rate, *rises(end, c))
+    value = log_likelihood(params, tenure, churned)
+    return left_or_stayed(value, before, hazard, hazard_sum(params, end), churned)
+
+
+def of_rate_and_rise(rate: float | Array, rise: Array, slope: Array, bend: Array) -> tuple[Array, Array]:
+    """First and second derivatives of rate · rise in rate, c; slope and bend are those of rise in c."""
+    rows = [np.stack([0 * rise, slope]), np.stack([slope, rate * bend])]
+    return np.stack([rise, rate * slope]), np.stack(rows)
+
+
+def powers(t: Array, c: float | Array) -> tuple[Array, Array, Array]:
+    """Return t^c with its first and second derivative in c; at t = 0 all are 0."""
+    power, log_t = np.power(t, c, dtype=float), np.log(np.maximum(t, 1))
+    return power, power * log_t, power * log_t**2
+
+
+def rises(t: Array, c: float | Array) -> tuple[Array, Array, Array]:
+    """Return t^c − (t − 1)^c with its first and second derivative in c: sums of terms of one sign."""
+    rise, before = rise_of_power(t, c), np.power(np.subtract(t, 1), c, dtype=float)
+    log_t, step = np.log(t), -np.log1p(-1 / np.maximum(t, 2))  # of the logarithm; at t = 1 it meets a power of 0
+    late = np.maximum(log_t - step, 0.0)
+    return rise, rise * log_t + before * step, rise * log_t**2 + before * step * (log_t + late)
 
 
 def left_or_stayed(
-    value: Array, before: tuple[Array, Array], after: tuple[Array, Array], hazard: Array, churned: Array
+    value: Array, before: tuple[Array, ...], by_hazard: tuple[Array, ...], hazard: Array, churned: Array
 ) -> Derivatives:
-    """Return the derivatives of log S(t) for those who stayed, and of log [S(t) − S(t + 1)] for those who left.
+    """Return the derivatives of f = log S(t) for those who stayed, and of f + log(1 − e^−h) for those who left.
 
-    The latter is f(t) + log(1 − e^−h) with f = log S and h = f(t) − f(t + 1).
+    The hazard h = log S(t) / S(t + 1) comes with derivatives of its own: the difference of two values of f has lost its
+    digits where few leave. `before` and `by_hazard` hold first and second derivatives.
     """
     left = np.asarray(churned) > 0
     hazard = np.where(left, hazard, 1.0)
     odds = np.where(left, np.exp(-hazard) / -np.expm1(-hazard), 0.0)  # 1 / (e^h − 1)
-    by_hazard = before[0] - after[0]
-    bend = odds * (before[1] - after[1]) - odds * (1 + odds) * by_hazard[:, None] * by_hazard[None, :]
-    return Derivatives(value=value, gradient=before[0] + odds * by_hazard, hessian=before[1] + bend)
+    slope, bend = by_hazard
+    more = odds * bend - odds * (1 + odds) * slope[:, None] * slope[None, :]
+    return Derivatives(value=value, gradient=before[0] + odds * slope, hessian=before[1] + more)
 
 
 def start(tenure: Array, churned: Array, counts: IntArray) -> Params:

@@ -86,7 +86,8 @@ def fit_retention(contracts: Frame, model: RetentionModel = SBG, *, time_unit: T
     Both forms of the data give the same likelihood: that of one who left in period t is S(t − 1) − S(t), that of one
     still there after t periods is S(t), which is how customers count whose future is not known yet. Where customers do
     not seem to differ, the parameters grow without end: the fit is then that of the limit, `GEOMETRIC` for sBG and
-    `DISCRETE_WEIBULL` for BdW, and `health` says so.
+    `DISCRETE_WEIBULL` for BdW, and `health` says so. Where each customer seems to leave at a tenure that is fixed for
+    her, the limit of BdW is `DISCRETE_PARETO`.
 
     References
     ----------

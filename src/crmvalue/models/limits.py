@@ -56,13 +56,14 @@ def best_fit(model: AnyModel, data: Sequence[Array], counts: IntArray, design: D
             ended: Ascent = climb_along(evaluate, point, free)
             params, effects = estimates(model, ended.point, design)
             found: tuple[str, ...] = findings(model, ended, free, data, counts, design)
-            if ended.converged and not held:
-                return found_at(model, free, ended, design, found)
+            # asked for also where the search ended: far out a likelihood can be so flat that it looks like a maximum
             limit = None if isinstance(model, SpendModel) else model.limit(params)
             if limit is not None:
                 simpler = best_fit(limit, data, counts, design)
                 if simpler.log_likelihood - drawn(simpler, design) > ended.value - LOST:
                     return with_finding(simpler, tends_to(model, params, limit))
+            if ended.converged and not held:
+                return found_at(model, free, ended, design, found)
             if ended.converged:
                 said = (" ".join([*held, *diagnoses(model, params, held)]), *found)
                 return found_at(model, free, ended, design, said)

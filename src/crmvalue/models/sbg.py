@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from crmvalue._core.optimise import Derivatives
-from crmvalue._core.special import digamma_rise, log_rising_ratio, trigamma_rise
+from crmvalue._core.polygammas import polygamma_change, polygamma_rise
+from crmvalue._core.special import log_rising_ratio
 from crmvalue._core.types import Array, IntArray
 from crmvalue.models.geometric import GEOMETRIC
 from crmvalue.models.model import RetentionModel, Tenures
@@ -70,13 +71,18 @@ def derivatives(params: Params, tenure: Array, churned: Array) -> Derivatives:
     alpha, beta = params
     stayed = np.subtract(tenure, churned)
     last = churned / (alpha + beta + stayed)
-    both = digamma_rise(np.add(alpha, beta), stayed) + last
-    gradient = np.stack(np.broadcast_arrays(churned / alpha - both, digamma_rise(beta, stayed) - both))
-    both = trigamma_rise(np.add(alpha, beta), stayed) - last / (alpha + beta + stayed)
+    gradient = np.stack(
+        [
+            churned / alpha - polygamma_rise(0, alpha + beta, stayed) - last,
+            -polygamma_change(0, beta, alpha, stayed) - last,
+        ]
+    )
+    last = last / (alpha + beta + stayed)
+    both = last - polygamma_rise(1, alpha + beta, stayed)
     hessian = np.empty((2, *gradient.shape))
-    hessian[0, 0] = -churned / np.square(alpha) - both
-    hessian[0, 1] = hessian[1, 0] = -both
-    hessian[1, 1] = trigamma_rise(beta, stayed) - both
+    hessian[0, 0] = both - churned / np.square(alpha)
+    hessian[0, 1] = hessian[1, 0] = both
+    hessian[1, 1] = last - polygamma_change(1, beta, alpha, stayed)
     return Derivatives(value=log_likelihood(params, tenure, churned), gradient=gradient, hessian=hessian)
 
 
