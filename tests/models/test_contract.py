@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from crmvalue.models import MODELS
-from crmvalue.models.likelihood import weighted_sum
+from crmvalue.models.likelihood import total_of
 from crmvalue.models.model import PurchaseModel, SpendModel
 
 PURCHASE_MODELS = [model for model in MODELS.values() if isinstance(model, PurchaseModel)]
@@ -251,9 +251,9 @@ def test_derivatives_agree_with_differences_of_the_log_likelihood(model):
 def test_counts_weigh_as_repeated_rows(model):
     params, data = data_for(model, n=50)
     counts = np.random.default_rng(3).integers(1, 6, 50)
-    once = weighted_sum(model, np.array(params), data, counts)
+    once = total_of(model, data, counts)(np.log(params))
     repeated = tuple(np.repeat(column, counts) for column in data)
-    again = weighted_sum(model, np.array(params), repeated, np.ones(counts.sum(), dtype=np.int64))
+    again = total_of(model, repeated, np.ones(counts.sum(), dtype=np.int64))(np.log(params))
     assert once.value == pytest.approx(again.value, rel=1e-13)
     assert once.gradient == pytest.approx(again.gradient, rel=1e-11, abs=1e-9)
     assert once.hessian == pytest.approx(again.hessian, rel=1e-11, abs=1e-9)

@@ -6,7 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from crmvalue.models import MODELS
+from crmvalue.models import GAMMA_GAMMA, MODELS
 from crmvalue.models.likelihood import LogOdds, rises, row_by_row, softplus_sum
 from crmvalue.models.model import PurchaseModel
 
@@ -38,6 +38,20 @@ def test_sums_by_histogram_are_those_of_the_rows(model, unit):
         assert found.value == pytest.approx(wanted.value, rel=1e-13)
         assert found.gradient == pytest.approx(wanted.gradient, rel=1e-11, abs=1e-12 * np.abs(wanted.gradient).max())
         assert found.hessian == pytest.approx(wanted.hessian, rel=1e-11, abs=1e-12 * np.abs(wanted.hessian).max())
+
+
+@pytest.mark.parametrize("params", [(6.25, 3.74, 15.44), (1e3, 1e3, 0.1), (3.0, 1e5, 1e6), (1e5, 3.0, 1e-5)])
+def test_spend_summed_by_frequency_is_that_of_the_rows(params):
+    rng = np.random.default_rng(5)
+    frequency = rng.geometric(0.3, 500).astype(float)
+    spend = GAMMA_GAMMA.simulate(GAMMA_GAMMA.Params(6.25, 3.74, 15.44), frequency, rng)
+    counts = rng.integers(1, 5, 500)
+    given = GAMMA_GAMMA.Params(*params)
+    found = GAMMA_GAMMA.summed(frequency, spend, counts)(given)
+    wanted = row_by_row(GAMMA_GAMMA, (frequency, spend), counts)(given)
+    assert found.value == pytest.approx(wanted.value, rel=1e-13)
+    assert found.gradient == pytest.approx(wanted.gradient, rel=1e-8)  # the rows lose digits where q and v are large
+    assert found.hessian == pytest.approx(wanted.hessian, rel=1e-8)
 
 
 @pytest.mark.parametrize("n", [[0, 3, 3, 40], [0, 0], [5, 10**9]], ids=["few", "none", "huge"])

@@ -121,7 +121,8 @@ def series_to_array(series: nw.Series[Any]) -> AnyArray:
     if isinstance(kind, (nw.Date, nw.Datetime)):
         return series_to_days(series).astype("datetime64[D]")
     if kind.is_integer():
-        return (series.cast(nw.Float64) if series.null_count() else series).to_numpy()
+        values = series.to_numpy()
+        return values if values.dtype.kind in "iu" else np.asarray(series.cast(nw.Float64).to_numpy(), dtype=float)
     if kind == nw.Float64:
         return np.asarray(series.to_numpy(), dtype=float)
     if kind.is_numeric():

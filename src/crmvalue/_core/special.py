@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
-from scipy.special import betainc, digamma, expit, exprel, gammaln, hyp2f1, ndtr, ndtri, polygamma
+from scipy.special import betainc, digamma, expit, exprel, gammaln, hyp2f1, ndtr, ndtri, zeta
 from scipy.special import betaincinv as beta_quantile
 from scipy.special import gammaincinv as gamma_quantile
 
@@ -49,7 +49,7 @@ def normal_quantile(probability: float) -> float:
 
 def trigamma(z: Numbers) -> Array:
     """Second derivative of log Γ."""
-    return np.asarray(polygamma(1, z))
+    return np.asarray(zeta(2.0, z))
 
 
 def log_rising(z: Numbers, n: Numbers) -> Array:

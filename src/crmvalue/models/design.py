@@ -19,7 +19,7 @@ from crmvalue._core.optimise import Derivatives
 from crmvalue._core.types import Array, IntArray
 from crmvalue.errors import InputError
 from crmvalue.models.covariates import Effect, Levels, Wanted
-from crmvalue.models.likelihood import ROWS_AT_ONCE, weighted_sum
+from crmvalue.models.likelihood import ROWS_AT_ONCE, total_of
 from crmvalue.models.model import PurchaseModel, RetentionModel, SpendModel
 
 SAME = 1e-9  # share of a covariate's variance that the others must leave open
@@ -146,7 +146,7 @@ def log_likelihood_of(
 ) -> Callable[[Array], Derivatives]:
     """Return the log-likelihood less the penalty as a function of log parameters and coefficients."""
     if not design.actions or isinstance(model, RetentionModel):
-        return lambda point: weighted_sum(model, np.exp(point), data, counts)
+        return total_of(model, data, counts)
     k = len(model.Params._fields)  # type: ignore[attr-defined]  # a NamedTuple
     following = slopes(model, design)
 

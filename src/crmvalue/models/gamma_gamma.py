@@ -10,6 +10,7 @@ does not depend on how often she buys.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,8 @@ import numpy as np
 from crmvalue._core.optimise import Derivatives
 from crmvalue._core.special import digamma, log_beta, of_count, trigamma
 from crmvalue._core.types import Array, IntArray
+from crmvalue.models.distinct import codes
+from crmvalue.models.likelihood import parts
 from crmvalue.models.model import Process, SpendModel
 
 
@@ -67,10 +70,54 @@ def derivatives(params: Params, frequency: Array, monetary_value: Array) -> Deri
     return Derivatives(value=log_likelihood(params, frequency, monetary_value), gradient=gradient, hessian=hessian)
 
 
+def summed(frequency: Array, monetary_value: Array, counts: IntArray) -> Callable[[Params], Derivatives]:
+    """Return the log-likelihood over all customers, with its derivatives, as a function of the parameters.
+
+    Gamma functions are of the frequency alone and come from a histogram of it.
+    """
+    place = codes(frequency)
+    customers = np.bincount(place, weights=counts)
+    x = np.empty(len(customers))
+    x[place] = frequency
+    n = customers.sum()
+    spent, weights = frequency * monetary_value, np.stack([counts, counts * frequency])
+    scale = float(counts @ np.log(monetary_value))
+
+    def total(params: Params) -> Derivatives:
+        p, q, v = params
+        whole, own = digamma(p * x + q), digamma(p * x)
+        value = -scale - float(customers @ log_beta(q, p * x))
+        gradient = np.array([customers @ (x * (whole - own)), customers @ whole - n * digamma(q), 0.0])
+        whole, own = trigamma(p * x + q), trigamma(p * x)
+        pq = float(customers @ (x * whole))
+        hessian = np.diag([customers @ (x**2 * (whole - own)), customers @ whole - n * trigamma(q), 0.0])
+        for part in parts(len(spent)):
+            inverse = 1 / (v + spent[part])
+            share = spent[part] * inverse
+            terms = (np.log1p(spent[part] / v), np.log1p(v / spent[part]), inverse, share, inverse**2, share * inverse)
+            by_row = weights[:, part] @ np.stack(terms).T
+            (known, _, _, kept, _, bend), (_, rest, pull, _, square, _) = by_row  # sums, and sums times frequency
+            value -= q * known + p * rest
+            gradient += -rest, -known, q / v * kept - p * pull
+            hessian[2, :2] += -pull, kept / v
+            hessian[2, 2] += p * square - q / v * (bend + kept / v)
+        hessian[:2, 2] = hessian[2, :2]
+        hessian[0, 1] = hessian[1, 0] = pq
+        return Derivatives(value=np.asarray(value), gradient=gradient, hessian=hessian)
+
+    return total
+
+
 def start(frequency: Array, monetary_value: Array, counts: IntArray) -> Params:
-    """Shapes that suit most shops, and the scale that gives the observed mean."""
-    mean = float(counts @ monetary_value / counts.sum())
-    return Params(p=4.0, q=4.0, v=0.75 * mean)
+    """Moments of log spend: its variance among customers is about 1/(q − ½) + 1/(p − ½)x, with x purchases each."""
+    n = counts.sum()
+    spend, few = np.log(monetary_value), 1 / frequency
+    level, fewness = counts @ spend / n, counts @ few / n
+    squares = (spend - level) ** 2
+    slope = counts @ ((few - fewness) * squares) / max(float(counts @ (few - fewness) ** 2), 1e-9 * n)
+    p = 0.5 + 1 / float(np.clip(slope, 0.02, 2.0))
+    q = 0.5 + 1 / float(np.clip(counts @ squares / n - fewness / (p - 0.5), 0.05, 0.6))
+    return Params(p=p, q=q, v=float(np.exp(level)) * (q - 0.5) / (p - 0.5 * fewness))
 
 
 def diagnosis(params: Params) -> str:
@@ -115,6 +162,7 @@ GAMMA_GAMMA = SpendModel(
     processes=(Process("spend", "v", 1),),
     log_likelihood=log_likelihood,
     derivatives=derivatives,
+    summed=summed,
     start=start,
     diagnosis=diagnosis,
     mean_exists_above=mean_exists_above,

@@ -22,23 +22,18 @@ ROWS_AT_ONCE = 16_384  # distinct rows evaluated at a time: bounds the memory, a
 def total_of(
     model: PurchaseModel | SpendModel | RetentionModel, data: Sequence[Array], counts: IntArray
 ) -> Callable[[Array], Derivatives]:
-    """Return the log-likelihood over all customers, with derivatives by log parameters, as a function of the values."""
+    """Return the log-likelihood over all customers, with its derivatives, as a function of the log parameters."""
     add_up = model.summed(*data, counts) if model.summed else row_by_row(model, data, counts)
 
-    def total(values: Array) -> Derivatives:
+    def total(point: Array) -> Derivatives:
+        values = np.exp(point)
         found = add_up(model.Params(*values.tolist()))
         gradient = found.gradient * values
-        hessian = np.outer(values, values) * found.hessian + np.diag(gradient)
+        hessian = found.hessian * np.outer(values, values)
+        hessian.flat[:: len(values) + 1] += gradient
         return Derivatives(value=found.value, gradient=gradient, hessian=hessian)
 
     return total
-
-
-def weighted_sum(
-    model: PurchaseModel | SpendModel | RetentionModel, values: Array, data: Sequence[Array], counts: IntArray
-) -> Derivatives:
-    """Log-likelihood over all customers, and its derivatives by the logarithms of the parameters."""
-    return total_of(model, data, counts)(values)
 
 
 def row_by_row(
