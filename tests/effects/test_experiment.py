@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from crmvalue.effects.arms import arm_values, relative_lift, welch_df
+from crmvalue.effects.arms import arm_values, balance_p, relative_lift, welch_df
 from crmvalue.effects.experiment import experiment_effect
 from crmvalue.effects.families import corrected_p_values, critical_values
 from crmvalue.effects.units import Moments
@@ -34,6 +34,9 @@ def spending(n: int = 400, seed: int = 1) -> pd.DataFrame:
 def two_arms() -> pd.DataFrame:
     frame = spending()
     return frame[frame.arm != "phone"].reset_index(drop=True)
+
+
+PLAN = {"control": 2 / 3, "mail": 1 / 3}  # sizes of `two_arms`
 
 
 def test_the_difference_is_that_of_statsmodels_with_unequal_variances() -> None:
@@ -211,6 +214,39 @@ def test_sizes_that_do_not_fit_the_plan_are_told() -> None:
     planned = experiment_effect(frame, outcome="y", control="a", planned_shares={"a": 0.6, "b": 0.4})
     assert planned.sample_ratio_p == 1.0
     assert planned.notes == ()
+
+
+def test_arms_that_differ_in_the_covariate_beyond_chance_are_told() -> None:
+    frame = two_arms()
+    found = experiment_effect(frame, outcome="spend", control="control", covariate="before", planned_shares=PLAN)
+    mail, control = (frame.before[frame.arm == label] for label in ("mail", "control"))
+    z = stats.ttest_ind(mail, control, equal_var=False).statistic
+    assert found.covariate_p == pytest.approx(2 * stats.norm.sf(abs(z)), rel=1e-9)
+    assert found.notes == ()
+    frame["before"] += 20.0 * (frame.arm == "mail")  # the better customers were mailed
+    picked = experiment_effect(frame, outcome="spend", control="control", covariate="before", planned_shares=PLAN)
+    assert picked.covariate_p < 1e-4
+    means = f"'control' {control.mean():.4g}, 'mail' {mail.mean() + 20:.4g}"
+    assert f"The arms differ in 'before' by more than chance (means: {means}; p = " in picked.notes[0]
+    plain = experiment_effect(frame, outcome="spend", control="control", planned_shares=PLAN)
+    assert (np.isnan(plain.covariate_p), plain.notes) == (True, ())
+
+
+def test_equal_arms_alarm_for_their_covariate_as_often_as_the_level_says() -> None:
+    rng = np.random.default_rng(5)
+    draws = rng.gamma(2.0, 20.0, (2_000, 4, 300))
+    found = [
+        balance_p(
+            Moments(
+                group=np.arange(4),
+                n=np.full(4, 300),
+                mean=np.pad(each.mean(axis=1)[:, None], ((0, 0), (2, 0))),
+                covariance=np.pad(each.var(axis=1, ddof=1)[:, None, None], ((0, 0), (2, 0), (2, 0))),
+            )
+        )
+        for each in draws
+    ]
+    assert np.mean(np.array(found) < 0.05) == pytest.approx(0.05, abs=0.015)  # 3 standard errors of 2,000 draws
 
 
 def test_a_control_that_brings_nothing_has_no_lift() -> None:

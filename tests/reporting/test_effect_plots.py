@@ -142,3 +142,11 @@ def test_the_bars_of_a_plan_are_its_spends(ax: Axes) -> None:
     plots.plot_budget(result, ax)
     assert [bar.get_width() for bar in ax.containers[0]] == [10.0, 20.0]  # tv, web
     assert [bar.get_width() for bar in ax.containers[1]] == pytest.approx(result.best)
+
+
+@pytest.mark.parametrize(
+    ("value", "label"),
+    [(35_395.2, "+35.4k"), (-4.226, "−4.23"), (0.6389, "+0.64"), (-0.01234, "−0.0123"), (0.0, "0"), (250.0, "+250.00")],
+)
+def test_an_effect_is_written_with_its_sign_and_no_exponent(value: float, label: str) -> None:
+    assert plots.effect_label(value) == label

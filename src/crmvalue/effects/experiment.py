@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from crmvalue._core.checks import require_option, require_rows
 from crmvalue._core.distributions import chi_squared_tail
 from crmvalue._core.frames import AnyFrame
 from crmvalue._core.types import AnyArray, Array, Frame
-from crmvalue.effects.arms import arm_values, pooled, relative_lift, welch_df
+from crmvalue.effects.arms import arm_values, balance_p, pooled, relative_lift, welch_df
 from crmvalue.effects.estimate import Estimate, estimate, missing_estimate, require_confidence
 from crmvalue.effects.families import CORRECTIONS, Correction, corrected_p_values, critical_values
 from crmvalue.effects.showing import effect_html, effect_text
@@ -32,7 +33,7 @@ from crmvalue.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-MISMATCH_LEVEL = 0.001  # sample ratios are checked at every look: a stricter level than that of effects
+MISMATCH_LEVEL = 0.001  # sizes and covariate are checked at every look: a stricter level than that of effects
 FLAT = 1e-24  # variance over squared mean that is rounding, not variation
 SHOWN = ("std_error", "lower", "upper", "p_value")  # of an effect, in a table
 ASSUMPTIONS = (
@@ -61,7 +62,7 @@ class ArmEffect:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ExperimentEffect:
-    """Every arm against the control, and whether the arms have the sizes that were planned."""
+    """Every arm against the control, and whether chance made the arms: by their sizes and by their covariate."""
 
     metric: str  # what is compared
     control: Any  # label of the control
@@ -71,6 +72,7 @@ class ExperimentEffect:
     correction: Correction  # how intervals and p values allow for several arms
     variance_reduction: float  # share of the variance that the covariate takes away; 0 without one
     sample_ratio_p: float  # chance of sizes at least so far from the plan, were it kept; below 0.001 is an alarm
+    covariate_p: float  # chance of arms so different in the covariate; below 0.001 is an alarm, NaN without one
     assumptions: tuple[str, ...]  # what must hold for the differences to be caused by the arms
     notes: tuple[str, ...]  # what a reader must know
 
@@ -133,7 +135,7 @@ def experiment_effect(
         Column of the denominator of a ratio of sums: orders, for revenue per order. Then the ratio is compared.
     covariate : str, optional
         Column of something known of each unit before the experiment, such as its earlier spend. It takes noise away,
-        and no bias comes in.
+        and no bias comes in if chance made the arms. If the arms differ in it by more than chance, a note says so.
     unit : str, optional
         Column of the unit that was put in an arm. Outcomes of its rows are added up; its covariate is averaged.
     planned_shares : mapping, optional
@@ -161,7 +163,7 @@ def experiment_effect(
     ``(y - R x) / mean(x)``. A covariate c is taken off as ``theta (c - mean(c))``, with theta the slope of the outcome
     on c within arms [1]_: the estimate is that of an analysis of covariance. The lift ``value / control - 1`` has an
     interval by the delta method. Several arms share the control: their intervals hold all at once, by Dunnett's
-    integral. Sample ratios are tested by chi-squared [2]_.
+    integral. Sample ratios are tested by chi-squared [2]_, and equal means of the covariate by Wald's chi-squared.
 
     References
     ----------
@@ -199,6 +201,9 @@ def experiment_effect(
     counted = f"{per} of the arm" if per is not None else "unit of the arm"
     arms = compared(moments, values, variances, units, counted, correction, confidence)
     ratio_p, notes = sample_ratio(moments, planned_shares)
+    covariate_p = math.nan if covariate is None else balance_p(moments)
+    if covariate_p < MISMATCH_LEVEL:
+        notes = (*notes, imbalance(moments, str(covariate), covariate_p))
     if not values[0] > 0:
         notes = (*notes, f"The control value is {values[0]:,.6g}, not above 0: there is no relative lift.")
     return ExperimentEffect(
@@ -210,6 +215,7 @@ def experiment_effect(
         correction=correction,
         variance_reduction=max(0.0, 1 - noise_left),
         sample_ratio_p=ratio_p,
+        covariate_p=covariate_p,
         assumptions=ASSUMPTIONS,
         notes=notes,
     )
@@ -349,6 +355,16 @@ def sample_ratio(moments: Moments, planned: Mapping[Any, float] | None) -> tuple
     )
     note = f"The arms do not have the planned sizes ({sizes}; p = {p_value:.1g}). "
     return p_value, (note + "Units may be lost in one arm more than in another: find out before using the effect.",)
+
+
+def imbalance(moments: Moments, covariate: str, p_value: float) -> str:
+    """Say how far the arms are apart in what chance should have made alike."""
+    means = zip(moments.group.tolist(), moments.mean[:, 2].tolist(), strict=True)
+    shown = ", ".join(f"{label!r} {mean:,.4g}" for label, mean in list(means)[:5])
+    return (
+        f"The arms differ in {covariate!r} by more than chance (means: {shown}; p = {p_value:.1g}). Chance did not "
+        "make them: the effect may be that difference, and the covariate need not take all of it away."
+    )
 
 
 def arm_row(each: ArmEffect) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from crmvalue._core.types import AnyArray, Array
 from crmvalue.reporting.drawing import PALETTE, STACK, is_narrow, legend, tidy, write
-from crmvalue.reporting.formats import count_text, money_tick, month_text, number_text, share_text, signed
+from crmvalue.reporting.formats import count_text, money_short, money_tick, month_text, share_text, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,14 +78,23 @@ def plot_estimates(names: Sequence[str], found: Sequence[Estimate], ax: Axes, *,
         colour = "stone" if each.lower <= 0 <= each.upper else "blue"
         ax.plot([each.lower, each.upper], [row, row], color=PALETTE[colour], lw=3, solid_capstyle="butt")
         ax.plot([each.value], [row], "o", color=PALETTE[colour], ms=8)
-        text = signed(f"{100 * each.value:+.1f}%") if as_share else signed(f"{each.value:+,.4g}")
+        text = signed(f"{100 * each.value:+.1f}%") if as_share else effect_label(each.value)
         write(ax, (each.value, row - 0.14), text, ha="center", va="bottom", bold=True)
     ax.axvline(0, color=PALETTE["muted"], lw=1)
     ax.set_yticks(rows, list(names))
     ax.set_ylim(len(found) - 0.5, -0.6)
-    ax.xaxis.set_major_formatter(lambda x, _: share_text(x, 0) if as_share else number_text(x, 1))
+    if as_share:
+        ax.xaxis.set_major_formatter(lambda x, _: share_text(x, 0))
+    elif max(map(abs, ax.get_xlim())) >= 1:  # below, money has too few decimals
+        ax.xaxis.set_major_formatter(lambda x, _: money_tick(x))
     tidy(ax, values_on="x")
     return ax
+
+
+def effect_label(value: float) -> str:
+    """Return an effect with its sign and three digits: +35.4k, −4.23, +0.0123."""
+    sign = "+" if value > 0 else ""
+    return sign + (money_short(value) if abs(value) >= 0.1 else signed(f"{value:.3g}"))
 
 
 def plot_difference_in_differences(result: DifferenceInDifferences, ax: Axes) -> Axes:
