@@ -10,6 +10,7 @@ import pytest
 
 from crmvalue.errors import InputError
 from crmvalue.models.bg_nbd import BG_NBD
+from crmvalue.models.covariates import Effect
 from crmvalue.models.fit import PurchaseFit, SpendFit
 from crmvalue.models.gamma_gamma import GAMMA_GAMMA
 from crmvalue.models.storage import fit_from_json, fit_to_json
@@ -31,9 +32,14 @@ SPEND = SpendFit(
     n_not_positive=0,
     **NUMBERS,
 )
+EFFECTS = (
+    Effect(("purchases", "dropout"), "age", None, 1 / 3, -1 / 7),
+    Effect(("dropout",), "channel", 'größer "x"', "web", 0.1 + 0.2),
+)
+WITH_COVARIATES = dataclasses.replace(PURCHASES, log_covariance=np.eye(6) / 7, effects=EFFECTS, penalty=0.3)
 
 
-@pytest.mark.parametrize("fit", [PURCHASES, SPEND], ids=["purchases", "spend"])
+@pytest.mark.parametrize("fit", [PURCHASES, SPEND, WITH_COVARIATES], ids=["purchases", "spend", "covariates"])
 def test_a_saved_fit_reads_back_bit_for_bit(fit):
     back = fit_from_json(fit_to_json(fit))
     assert type(back) is type(fit)
@@ -54,7 +60,7 @@ def test_other_text_is_refused(text):
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("version", 2, "version: got 2"),
+        ("version", 3, "version: got 3"),
         ("version", None, "version: got None"),
         ("model", "os.system", "model: got 'os.system'. Known here: NBD, BG_NBD"),
         ("model", ["BG_NBD"], "model: got"),
@@ -72,6 +78,13 @@ def test_other_text_is_refused(text):
         ("health", "fine", "health: missing or malformed"),
         ("health", ["fine", 3], "health: missing or malformed"),
         ("log_likelihood", None, "log_likelihood: missing or malformed"),
+        ("penalty", None, "penalty: missing or malformed"),
+        ("effects", None, "effects: missing or malformed"),
+        ("effects", [{"column": "age"}], "effects: missing or malformed"),
+        ("effects", [{**EFFECTS[0]._asdict(), "processes": ["spend"]}], "effects: missing or malformed"),
+        ("effects", [{**EFFECTS[0]._asdict(), "reference": "web"}], "effects: missing or malformed"),
+        ("effects", [{**EFFECTS[1]._asdict(), "coefficient": "1"}], "effects: missing or malformed"),
+        ("effects", [EFFECTS[0]._asdict()], "log_covariance: not 5 rows of 5 numbers"),
     ],
 )
 def test_a_malformed_field_is_named(field, value, message):
@@ -92,3 +105,14 @@ def test_nan_is_refused():
         fit_from_json(fit_to_json(PURCHASES).replace("1e-13", "NaN"))
     with pytest.raises(InputError, match="log_likelihood"):
         fit_from_json(fit_to_json(PURCHASES).replace("-0.3333333333333333", "1e999"))
+
+
+def test_fits_of_the_first_version_still_read():
+    for fit in (PURCHASES, dataclasses.replace(SPEND, health=("Something.",))):
+        content = json.loads(fit_to_json(fit))
+        kept = [name for name in content if name not in ("effects", "penalty")]
+        if isinstance(fit, SpendFit):
+            kept.remove("health")  # which a fit of spend did not have
+        old = fit_from_json(json.dumps({**{name: content[name] for name in kept}, "version": 1}))
+        assert (old.params, old.effects, old.penalty) == (fit.params, (), 0.0)
+        assert old.health == (() if isinstance(fit, SpendFit) else fit.health)

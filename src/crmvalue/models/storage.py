@@ -10,13 +10,15 @@ import numpy as np
 from crmvalue._core.types import DAYS_PER_UNIT
 from crmvalue.errors import InputError
 from crmvalue.models import MODELS
+from crmvalue.models.covariates import Effect
 from crmvalue.models.estimates import names_of
 from crmvalue.models.fit import Fit, Model, PurchaseFit, SpendFit
 from crmvalue.models.fit_retention import RetentionFit
 from crmvalue.models.model import RetentionModel, SpendModel
 
 FORMAT = "crmvalue fit"
-VERSION = 1
+VERSION = 2
+READABLE = (1, 2)  # version 1 knew no covariates, and no health of spend
 COUNTS = ("n_customers",)
 RETENTION_COUNTS = ("n_customers", "n_churned")
 SPEND_COUNTS = ("n_customers", "n_without_repeat", "n_not_positive")
@@ -62,7 +64,10 @@ def fit_to_json(fit: Fit) -> str:
     }
     if not isinstance(fit, SpendFit):
         content["time_unit"] = fit.time_unit
-        content["health"] = fit.health
+    content["health"] = fit.health
+    if not isinstance(fit, RetentionFit):
+        content["penalty"] = fit.penalty
+        content["effects"] = [effect._asdict() for effect in fit.effects]
     return json.dumps(content, allow_nan=False, indent=2)
 
 
@@ -96,10 +101,10 @@ def fit_from_json(text: str) -> Fit:
         raise InputError(f"text: not valid JSON. {REMEDY}") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"text: not a saved crmvalue fit. {REMEDY}")
-    if content.get("version") != VERSION:
+    if content.get("version") not in READABLE:
         raise InputError(
-            f"version: got {content.get('version')!r}, and this version of crmvalue reads {VERSION}. Update crmvalue, "
-            "or fit again."
+            f"version: got {content.get('version')!r}, and this version of crmvalue reads {READABLE[0]} to {VERSION}. "
+            "Update crmvalue, or fit again."
         )
     name = content.get("model")
     model = MODELS.get(name) if isinstance(name, str) else None
@@ -116,7 +121,8 @@ def not_a_number(constant: str) -> float:
 def read_fit(content: dict[str, Any], model: Model) -> Fit:
     """Check each field and build the fit."""
     names = model.Params._fields  # type: ignore[attr-defined]  # a NamedTuple
-    k = len(names)
+    effects = read_effects(content, model)
+    k = len(names) + len(effects)
     params = field(content, "params", dict)
     if set(params) != set(names):
         raise InputError(
@@ -129,8 +135,7 @@ def read_fit(content: dict[str, Any], model: Model) -> Fit:
         covariance = np.array(content.get("log_covariance"), dtype=float)
     except (TypeError, ValueError):
         covariance = np.empty(0)
-    held = (not isinstance(model, SpendModel)) & np.isnan(covariance)  # no error is known of a parameter at its bound
-    if covariance.shape != (k, k) or not (np.isfinite(covariance) | held).all():
+    if covariance.shape != (k, k) or np.isinf(covariance).any():  # NaN: no error is known of one at its bound
         raise InputError(f"log_covariance: not {k} rows of {k} numbers. {REMEDY}")
     covariance.flags.writeable = False
     found: dict[str, Any] = {
@@ -141,16 +146,48 @@ def read_fit(content: dict[str, Any], model: Model) -> Fit:
         "gradient_norm": number(content, "gradient_norm"),
         **{name: count(content, name) for name in counts_of(model)},
     }
+    health = field(content, "health", list) if content["version"] > 1 or not isinstance(model, SpendModel) else []
+    if not all(isinstance(finding, str) for finding in health):
+        raise InputError(f"health: missing or malformed. {REMEDY}")
+    found["health"] = tuple(health)
+    if not isinstance(model, RetentionModel):
+        found["effects"] = effects
+        found["penalty"] = number(content, "penalty") if content["version"] > 1 else 0.0
     if isinstance(model, SpendModel):
         return SpendFit(**found)
     unit = field(content, "time_unit", str)
     if unit not in DAYS_PER_UNIT:
         raise InputError(f"time_unit: got {unit!r}. Use one of {', '.join(DAYS_PER_UNIT)}.")
-    health = field(content, "health", list)
-    if not all(isinstance(finding, str) for finding in health):
-        raise InputError(f"health: missing or malformed. {REMEDY}")
     kind = RetentionFit if isinstance(model, RetentionModel) else PurchaseFit
-    return kind(**found, time_unit=unit, health=tuple(health))
+    return kind(**found, time_unit=unit)
+
+
+def read_effects(content: dict[str, Any], model: Model) -> tuple[Effect, ...]:
+    """Check the effects of covariates and return them; version 1 had none."""
+    if isinstance(model, RetentionModel) or content["version"] == 1:
+        return ()
+    known = {process.name for process in model.processes}
+    effects = []
+    for given in field(content, "effects", list):
+        effect = Effect(**given) if isinstance(given, dict) and set(given) == set(Effect._fields) else None
+        if effect is None or not is_effect(effect, known):
+            raise InputError(f"effects: missing or malformed. {REMEDY}")
+        effects.append(effect._replace(processes=tuple(effect.processes), coefficient=float(effect.coefficient)))
+    return tuple(effects)
+
+
+def is_effect(effect: Effect, known: set[str]) -> bool:
+    """Whether each field of an effect that was read is what it should be."""
+    on_numbers = effect.level is None and is_number(effect.reference)
+    on_level = isinstance(effect.level, str) and isinstance(effect.reference, str)
+    processes: list[Any] = effect.processes if isinstance(effect.processes, list) else []  # JSON has no tuples
+    return (
+        bool(processes)
+        and all(isinstance(name, str) and name in known for name in processes)
+        and isinstance(effect.column, str)
+        and (on_numbers or on_level)
+        and is_number(effect.coefficient)
+    )
 
 
 def counts_of(model: Model) -> tuple[str, ...]:
@@ -170,10 +207,15 @@ def field(content: dict[str, Any], name: str, kind: type) -> Any:
 
 def number(content: dict[str, Any], name: str) -> float:
     """Return a finite number."""
-    value = content.get(name)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not np.isfinite(value):
+    value: Any = content.get(name)
+    if not is_number(value):
         raise InputError(f"{name}: missing or malformed. {REMEDY}")
     return float(value)
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a finite number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and bool(np.isfinite(value))
 
 
 def count(content: dict[str, Any], name: str) -> int:
