@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from crmvalue.audit import customer_base_audit
 from crmvalue.churn import churn_risk, purchase_timing, retention_curve, revenue_bridge, risk_backtest
 from crmvalue.data.summary import summarize_customers
+from crmvalue.data.transactions import prepare_transactions
 from crmvalue.reporting import retention_plots as plots
 
 
@@ -29,7 +30,9 @@ def results(rows):
     audit = customer_base_audit(rows)
     return {
         "plot_retention_curve": retention_curve(lives, duration="age", has_left="gone", by="plan"),
-        "plot_purchase_timing": purchase_timing(rows),
+        "plot_purchase_timing": purchase_timing(
+            prepare_transactions(rows.assign(region=rows["customer_id"] % 3), keep=["region"]), by="region"
+        ),
         "plot_revenue_bridge": revenue_bridge(rows, period="quarter"),
         "plot_calibration": test,
         "plot_contact_gain": churn_risk(summary, test.fit, horizon=26, contact_cost=0.5, success=0.1),
@@ -85,6 +88,16 @@ def test_retention_curves_begin_at_all_customers_and_never_rise(results):
     for line in ax.lines:
         assert line.get_ydata()[0] == 1.0
         assert (np.diff(line.get_ydata()) <= 0).all()
+
+
+def test_returns_are_drawn_for_all_customers_or_for_each_group(rows, results):
+    every = plots.plot_purchase_timing(purchase_timing(rows), axes())
+    assert [line.get_label() for line in every.lines] == ["After any purchase", "After the first"]
+    grouped = plots.plot_purchase_timing(results["plot_purchase_timing"], axes())
+    for line, group in zip(grouped.lines, (0, 1, 2), strict=True):
+        second = results["plot_purchase_timing"].second
+        wanted = second["share_returned"][second["region"] == group]
+        assert line.get_ydata()[1:].tolist() == wanted.tolist()
 
 
 def test_a_bridge_without_a_complete_period_says_so(rows):

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from crmvalue.errors import InputError
 from crmvalue.reporting import segment_plots as plots
+from crmvalue.reporting.placing import spread_out, tiles
 from crmvalue.segmentation import (
     cluster_customers,
     concentration,
@@ -59,6 +60,8 @@ def test_every_plot_returns_the_axes_that_it_was_given() -> None:
         (plots.plot_whale, concentration(SUMMARY, column="profit")),
         (plots.plot_whale, concentration(SUMMARY.assign(total_spend=-1.0))),
         (plots.plot_migration, moved),
+        (plots.plot_migration_flow, moved),
+        (plots.plot_migration_flow, segment_migration(segments, segments)),
         (plots.plot_tiers, value_tiers(SUMMARY)),
         (plots.plot_tiers, value_tiers(SUMMARY.assign(total_spend=-1.0))),
         (plots.plot_stages, lifecycle_stage(SALES)),
@@ -90,7 +93,7 @@ def test_the_tiles_of_a_segment_map_are_as_large_as_their_shares(ax: Axes) -> No
 @settings(deadline=None)
 def test_tiles_fill_the_picture_and_never_overlap(sizes: list[int]) -> None:
     shares = np.sort(np.array(sizes) / sum(sizes))[::-1]
-    placed = np.array(plots.tiles(shares, 2.0, 1.0))
+    placed = np.array(tiles(shares, 2.0, 1.0))
     left, bottom, width, height = placed.T
     assert width * height == pytest.approx(2 * shares)
     assert left.min() >= 0
@@ -122,6 +125,35 @@ def test_the_map_of_movement_shows_only_segments_with_customers(ax: Axes) -> Non
     plots.plot_migration(moved, ax)
     assert "(new)" not in " ".join(label.get_text() for label in ax.get_yticklabels())
     assert {text.get_text() for text in ax.texts} == {"100"}  # nobody moved
+
+
+def test_each_flow_is_as_wide_as_its_customers_and_fills_the_bars_that_it_joins(ax: Axes) -> None:
+    before = pd.DataFrame({"customer_id": range(10), "segment": ["A"] * 6 + ["B"] * 4, "total_spend": 1.0})
+    after = before.iloc[2:].assign(segment=["A"] * 2 + ["B"] * 6)
+    after = pd.concat([after, pd.DataFrame({"customer_id": [90, 91, 92], "segment": "B", "total_spend": 1.0})])
+    plots.plot_migration_flow(segment_migration(before, after), ax)
+    spans = []
+    for band in ax.collections:
+        x, y = band.get_paths()[0].vertices.T
+        sides = [y[x == side] for side in (0.0, 1.0)]
+        width = [side.max() - side.min() for side in sides]
+        assert width[0] == pytest.approx(width[1])
+        spans.append((band.get_label(), round(width[0], 6), sides[0].min(), sides[1].min()))
+    # A to A, A to B, A gone, B to B, new to B; both who left were in A
+    assert [span[:2] for span in spans] == [("Stayed", 2), ("Moved", 2), ("Gone", 2), ("Stayed", 4), ("Came", 3)]
+    bars = [(bar.get_y(), bar.get_height()) for container in ax.containers for bar in container]
+    assert [height for _, height in bars] == [6, 4, 3, 2, 9, 2]
+    assert [span[2] for span in spans[:3]] == pytest.approx([bars[0][0], bars[0][0] + 2, bars[0][0] + 4])
+    assert [spans[k][3] for k in (1, 3, 4)] == pytest.approx([bars[4][0], bars[4][0] + 2, bars[4][0] + 6])
+
+
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=15))
+@settings(deadline=None)
+def test_labels_keep_their_order_and_distance_and_stay_inside(places: list[float]) -> None:
+    gap, most = 6.0, 100.0
+    placed = spread_out(np.sort(places), gap, most)
+    assert (np.diff(placed) >= gap - 1e-9).all()
+    assert placed[-1] <= most - gap / 2 + 1e-9
 
 
 def test_the_bars_of_stages_add_up_to_all_customers(ax: Axes) -> None:

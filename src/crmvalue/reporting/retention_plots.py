@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crmvalue._core.types import Array
+from crmvalue._core.types import AnyArray, Array, BoolArray, Frame
 from crmvalue.reporting.drawing import HEAT, PALETTE, STACK, is_narrow, legend, period_ticks, tidy, write
 from crmvalue.reporting.formats import count_text, money_tick, share_text
 from crmvalue.reporting.shown import columns
@@ -39,18 +40,11 @@ def plot_retention_curve(curve: RetentionCurve, ax: Axes, *, unit: str = "") -> 
     matplotlib.axes.Axes
         The same `ax`.
     """
-    time, retained, lower, upper = columns(curve.frame, "time", "retained", "lower", "upper")
-    names, sizes = columns(curve.groups, curve.by, "n") if curve.by else ([None], [curve.n])
-    of_row = columns(curve.frame, curve.by)[0] if curve.by else np.array([None] * len(time), dtype=object)
-    largest = sorted(np.argsort(-np.asarray(sizes), kind="stable")[:GROUPS_SHOWN].tolist())
-    for place, colour in zip(largest, STACK, strict=False):
-        rows = of_row == names[place] if curve.by else np.ones(len(time), dtype=bool)
-        ages = np.concatenate([[curve.from_age], time[rows]])
-        stays = np.concatenate([[1.0], retained[rows]])
-        low, high = (np.concatenate([[1.0], values[rows]]) for values in (lower, upper))
-        label = f"{names[place]} ({count_text(sizes[place])})" if curve.by else f"{count_text(curve.n)} customers"
-        ax.fill_between(ages, low, high, step="post", color=colour, alpha=0.16, lw=0)
-        ax.step(ages, stays, where="post", color=colour, lw=2, label=label)
+    sizes = columns(curve.groups, "n")[0]
+    for rows, name, size, colour in largest_groups(curve.frame, curve.groups, curve.by, sizes):
+        label = f"{name} ({count_text(size)})" if curve.by else f"{count_text(curve.n)} customers"
+        time, *shares = (values[rows] for values in columns(curve.frame, "time", "retained", "lower", "upper"))
+        draw_steps(ax, [curve.from_age, *time], [np.append(1.0, values) for values in shares], colour, label)
     ax.set(ylim=(0, 1.03), xlabel=f"Age in {unit}" if unit else "Age", ylabel="Still customers")
     ax.set_xlim(curve.from_age, None)
     ax.yaxis.set_major_formatter(lambda y, _: share_text(y, 0))
@@ -59,13 +53,31 @@ def plot_retention_curve(curve: RetentionCurve, ax: Axes, *, unit: str = "") -> 
     return ax
 
 
+def largest_groups(
+    frame: Frame, groups: Frame, by: str | None, sizes: AnyArray
+) -> Iterator[tuple[BoolArray, Any, int, str]]:
+    """Rows of each of the largest groups in a frame of curves, with its name, size and colour."""
+    kept = sorted(np.argsort(-sizes, kind="stable")[:GROUPS_SHOWN].tolist())
+    of_row = columns(frame, by)[0] if by else np.zeros(len(columns(frame, "lower")[0]))
+    names = columns(groups, by)[0] if by else np.zeros(1)
+    for place, colour in zip(kept, STACK, strict=False):
+        yield of_row == names[place], names[place], int(sizes[place]), colour
+
+
+def draw_steps(ax: Axes, at: Sequence[float], shares: Sequence[Array], colour: str, label: str) -> None:
+    """Draw a share that changes in steps, and the band of its interval."""
+    share, low, high = shares
+    ax.fill_between(at, low, high, step="post", color=colour, alpha=0.16, lw=0)
+    ax.step(at, share, where="post", color=colour, lw=2, label=label)
+
+
 def plot_purchase_timing(timing: PurchaseTiming, ax: Axes) -> Axes:
     """Share of customers who have bought again, by the days since the first purchase and since any.
 
     Parameters
     ----------
     timing : PurchaseTiming
-        From `purchase_timing`.
+        From `purchase_timing`. With groups, their second purchases are drawn: at most five groups, the largest.
     ax : matplotlib.axes.Axes
         Where to draw.
 
@@ -74,12 +86,18 @@ def plot_purchase_timing(timing: PurchaseTiming, ax: Axes) -> Axes:
     matplotlib.axes.Axes
         The same `ax`.
     """
-    pairs = ((timing.between, "blue", "After any purchase"), (timing.second, "orange", "After the first"))
-    for frame, colour, label in pairs:
-        days, share, low, high = columns(frame, "days", "share_returned", "lower", "upper")
-        days, share, low, high = (np.concatenate([[0.0], values]) for values in (days, share, low, high))
-        ax.fill_between(days, low, high, step="post", color=PALETTE[colour], alpha=0.16, lw=0)
-        ax.step(days, share, where="post", color=PALETTE[colour], lw=2, label=label)
+    names = ("days", "share_returned", "lower", "upper")
+    if timing.by is None:
+        pairs = ((timing.between, "blue", "After any purchase"), (timing.second, "orange", "After the first"))
+        curves = [(columns(frame, *names), PALETTE[colour], label) for frame, colour, label in pairs]
+    else:
+        sizes, found = columns(timing.groups, "n_customers")[0], columns(timing.second, *names)
+        curves = [
+            ([values[rows] for values in found], colour, f"{name} ({count_text(size)})")
+            for rows, name, size, colour in largest_groups(timing.second, timing.groups, timing.by, sizes)
+        ]
+    for (days, *shares), colour, label in curves:
+        draw_steps(ax, [0.0, *days], [np.append(0.0, values) for values in shares], colour, label)
     ax.set(ylim=(0, 1.03), xlabel="Days since the purchase", ylabel="Have bought again")
     ax.set_xlim(0, None)
     ax.yaxis.set_major_formatter(lambda y, _: share_text(y, 0))

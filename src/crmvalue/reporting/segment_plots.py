@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -12,7 +12,9 @@ from crmvalue._core.types import AnyArray, Array
 from crmvalue.errors import InputError
 from crmvalue.reporting.drawing import HEAT, PALETTE, is_narrow, legend, tidy, write
 from crmvalue.reporting.formats import count_text, money_short, number_text, share_text
+from crmvalue.reporting.placing import LINE_INCHES, bar_tops, fitting_lines, spread_out, tiles
 from crmvalue.reporting.shown import columns
+from crmvalue.segments.migration import CAME, GONE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
         ValueTiers,
     )
 
-LETTER_INCHES, LINE_INCHES = 0.09, 0.18  # of a text of 10 points
 MOST_SCORES = 20  # rows and columns of a heat map that can be read
 
 
@@ -209,6 +210,54 @@ def plot_migration(migration: SegmentMigration, ax: Axes) -> Axes:
     return ax
 
 
+def plot_migration_flow(migration: SegmentMigration, ax: Axes) -> Axes:
+    """Flow of the customers from their segments before (left) to those after (right); new and lost have their own.
+
+    Parameters
+    ----------
+    migration : SegmentMigration
+        From `segment_migration`; segments without customers are left out.
+    ax : matplotlib.axes.Axes
+        Where to draw.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The same `ax`.
+    """
+    rows, there = (np.flatnonzero(migration.customers.sum(axis=axis)) for axis in (1, 0))
+    before, after = [migration.rows[k] for k in rows], [migration.columns[k] for k in there]
+    flows = migration.customers[np.ix_(rows, there)]
+    left, right = (bar_tops(flows.sum(axis=axis)) for axis in (1, 0))
+    leave = left[:, None] + np.cumsum(flows, axis=1) - flows  # top of each flow in the bar that it leaves
+    arrive = right[None, :] + np.cumsum(flows, axis=0) - flows
+    colours = {"Stayed": "heat2", "Moved": "heat4", "Came": "green", "Gone": "orange"}
+    way = np.linspace(0, 1, 40)
+    bend = way * way * (3 - 2 * way)
+    drawn: dict[str, Any] = {}
+    for i, j in np.argwhere(flows > 0):
+        kind = "Stayed" if before[i] == after[j] else "Moved"
+        kind = "Came" if before[i] == CAME else "Gone" if after[j] == GONE else kind
+        top = leave[i, j] + (arrive[i, j] - leave[i, j]) * bend
+        drawn[kind] = ax.fill_between(
+            way, top, top + flows[i, j], color=PALETTE[colours[kind]], alpha=0.75, lw=0.3, label=kind
+        )
+    height = 1.15 * flows.sum()
+    for side, tops, names in ((0.0, left, before), (1.0, right, after)):
+        sizes = flows.sum(axis=1 if side == 0 else 0)
+        ax.bar([side] * len(tops), sizes, bottom=tops, width=0.016, color=PALETTE["ink"])
+        line = LINE_INCHES * height / (ax.figure.bbox.height / ax.figure.dpi * ax.get_position().height)
+        for name, size, middle in zip(names, sizes, spread_out(tops + sizes / 2, line, height), strict=True):
+            text = name if is_narrow(ax) else f"{name} · {count_text(size)}"
+            write(ax, (side + (0.02 if side else -0.02), middle), text, ha="left" if side else "right", size=10)
+    room = 0.75 if is_narrow(ax) else 0.42
+    ax.set(xlim=(-room, 1 + room), ylim=(height, 0))
+    tidy(ax, values_on=None)
+    ax.yaxis.set_visible(False)
+    legend(ax, handles=[drawn[kind] for kind in colours if kind in drawn], columns=2 if is_narrow(ax) else 4)
+    return ax
+
+
 def plot_tiers(tiers: ValueTiers, ax: Axes) -> Axes:
     """Share of the customers and share of the value of each tier.
 
@@ -287,16 +336,6 @@ def plot_clusters(clusters: CustomerClusters, ax: Axes) -> Axes:
     return ax
 
 
-def fitting_lines(name: str, facts: list[str], width: float, height: float) -> tuple[list[str], int]:
-    """Lines of text that fit into a tile of so many inches, the name and then facts, and how many are the name's."""
-    room = int((width - 0.08) / LETTER_INCHES)
-    most = int((height - 0.05) / LINE_INCHES)
-    lines = textwrap.wrap(name, room, break_long_words=False) if room > 0 else []
-    if not lines or max(map(len, lines)) > room or len(lines) > most:
-        return [], 0
-    return [*lines, *(fact for fact in facts if len(fact) <= room)][:most], len(lines)
-
-
 def paired_bars(names: AnyArray, pairs: tuple[tuple[Array, str, str], ...], ax: Axes) -> Axes:
     """Two horizontal bars a name: one share above the other."""
     rows = np.arange(len(names))
@@ -335,36 +374,3 @@ def share_axes(ax: Axes) -> None:
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(lambda x, _: share_text(x, 0))
     ax.set_xticks([0, 0.25, 0.5, 0.75, 1])
-
-
-def tiles(shares: Array, width: float, height: float) -> list[tuple[float, float, float, float]]:
-    """Left, bottom, width and height of tiles as large as their shares: rows along the shorter side, nearly square.
-
-    The squarified layout of Bruls, Huizing & van Wijk (2000), for shares in falling order that add up to 1.
-    """
-    placed: list[tuple[float, float, float, float]] = []
-    areas = (shares * width * height).tolist()
-    x, y = 0.0, 0.0
-    while areas:
-        side = min(width, height)
-        n = 1
-        while n < len(areas) and worst_ratio(areas[: n + 1], side) <= worst_ratio(areas[:n], side):
-            n += 1
-        depth = sum(areas[:n]) / side
-        at = 0.0
-        for area in areas[:n]:
-            length = area / depth
-            placed.append((x, y + at, depth, length) if height <= width else (x + at, y, length, depth))
-            at += length
-        if height <= width:
-            x, width = x + depth, width - depth
-        else:
-            y, height = y + depth, height - depth
-        areas = areas[n:]
-    return placed
-
-
-def worst_ratio(areas: list[float], side: float) -> float:
-    """Return the largest ratio of the sides of tiles that share a row along `side`."""
-    depth = sum(areas) / side
-    return max(max(depth * depth / area, area / (depth * depth)) for area in areas)
