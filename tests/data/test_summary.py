@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -78,6 +80,21 @@ def test_every_engine_gives_the_summary_of_the_definitions(as_engine, end, unit)
     assert list(table.columns) == list(SUMMARY_COLUMNS)
     expected = tidy(plain_summary(rows, end, unit))
     pd.testing.assert_frame_equal(table, expected, check_dtype=False, rtol=1e-12)
+
+
+@pytest.mark.parametrize("unit", ["day", "month"])
+def test_log_gaps_are_the_sums_of_logarithms_of_gaps_on_every_engine(as_engine, unit):
+    rows = random_rows(7)
+    end = "2024-03-10"
+    prepared = prepare_transactions(as_engine(rows))
+    summary = summarize_customers(prepared, observation_end=end, time_unit=unit, log_gaps=True)
+    table = tidy(summary.frame)
+    assert list(table.columns) == [*SUMMARY_COLUMNS, "log_gaps"]
+    bought = rows[(rows["amount"] >= 0) & (rows["date"] < "2024-03-11")]
+    for customer, sum_of_logs in zip(table["customer_id"], table["log_gaps"], strict=True):
+        days = sorted(set(bought.loc[bought["customer_id"] == customer, "date"].dt.normalize()))
+        gaps = [(b - a).days / DAYS_PER_UNIT[unit] for a, b in pairwise(days)]
+        assert sum_of_logs == pytest.approx(sum(math.log(gap) for gap in gaps), rel=1e-12, abs=1e-12)
 
 
 def test_text_ids_and_sparse_ids_give_the_same_numbers_on_every_engine(as_engine):

@@ -41,7 +41,8 @@ class CustomerSummary:
 
     Columns of `frame`: customer_id; frequency (repeat purchase days); recency (first to last purchase, in time units);
     T (first purchase to observation_end, in time units); monetary_value (mean amount of a repeat day, missing when
-    frequency is 0); purchases (purchase days); total_spend; first_purchase; last_purchase; days_since_last (days).
+    frequency is 0); purchases (purchase days); total_spend; first_purchase; last_purchase; days_since_last (days); and
+    if it was asked for, log_gaps (sum over the repeat days of the logarithm of the time since the purchase day before).
     """
 
     frame: Frame
@@ -53,7 +54,11 @@ class CustomerSummary:
 
 
 def summarize_customers(
-    transactions: Transactions | Frame, *, observation_end: Day | None = None, time_unit: TimeUnit = "day"
+    transactions: Transactions | Frame,
+    *,
+    observation_end: Day | None = None,
+    time_unit: TimeUnit = "day",
+    log_gaps: bool = False,
 ) -> CustomerSummary:
     """One row a customer: how often, how recently, how long and how much she has bought.
 
@@ -65,6 +70,9 @@ def summarize_customers(
         Last day that counts; a purchase after it does not. By default the last day in the transactions.
     time_unit : {"day", "week", "month", "year"}
         Unit of recency and T; a month is 30.4375 days and a year 365.25 days.
+    log_gaps : bool
+        Whether to add the column log_gaps, which tells `BG_CNBD_K` and `MBG_CNBD_K` how regularly customers buy: the
+        sum of the logarithms of the times between purchases, in `time_unit`; 0 for a customer with one purchase.
 
     Returns
     -------
@@ -113,13 +121,13 @@ def summarize_customers(
         raise InputError(f"transactions: all {audit.rows_out:,} rows are refunds. Pass purchases too.")
     rows = frames.open_frame(transactions.frame).select("customer_id", "date", "amount")
     if isinstance(rows, nw.DataFrame):
-        frame = summarize_eager(rows, end, time_unit)
+        frame = summarize_eager(rows, end, time_unit, log_gaps=log_gaps)
     else:
-        frame = summarize_lazy(rows, transactions, end, time_unit)
+        frame = summarize_lazy(rows, transactions, end, time_unit, log_gaps=log_gaps)
     return CustomerSummary(frame=frame, time_unit=time_unit, observation_end=end)
 
 
-def summarize_eager(rows: nw.DataFrame[Any], end: np.datetime64, time_unit: TimeUnit) -> Frame:
+def summarize_eager(rows: nw.DataFrame[Any], end: np.datetime64, time_unit: TimeUnit, *, log_gaps: bool) -> Frame:
     """Summarise a frame in memory through arrays."""
     code, decode = frames.customer_codes(rows.get_column("customer_id"))
     day = frames.series_to_days(rows.get_column("date"))
@@ -128,14 +136,14 @@ def summarize_eager(rows: nw.DataFrame[Any], end: np.datetime64, time_unit: Time
     if len(day) and int(day.max()) > last_day:
         counts = day <= last_day
         code, day, amount = code[counts], day[counts], amount[counts]
-    present, numbers = summarize_arrays(code, day, amount, last_day, DAYS_PER_UNIT[time_unit])
+    present, numbers = summarize_arrays(code, day, amount, last_day, DAYS_PER_UNIT[time_unit], log_gaps=log_gaps)
     if not len(present):
         raise InputError(f"observation_end: nobody has bought by {end}; there are refunds alone. Pass a later day.")
     return frames.like({"customer_id": decode(present), **numbers}, rows)
 
 
 def summarize_arrays(
-    code: IntArray, day: IntArray, amount: Array, last_day: int, days_per_unit: float
+    code: IntArray, day: IntArray, amount: Array, last_day: int, days_per_unit: float, *, log_gaps: bool = False
 ) -> tuple[IntArray, dict[str, AnyArray]]:
     """Codes of the customers who have bought, ascending, and their columns; customers are coded from 0."""
     first_day = int(day.min()) if len(day) else 0
@@ -155,6 +163,7 @@ def summarize_arrays(
     mask = (1 << bits) - 1
     first = (key[starts] & mask) + first_day
     last = (key[starts + purchases - 1] & mask) + first_day
+    gaps = {"log_gaps": log_gaps_of(key, starts, days_per_unit)} if log_gaps else {}
     del key, starts
 
     n_codes = int(code.max()) + 1 if len(code) else 0
@@ -177,7 +186,15 @@ def summarize_arrays(
         "first_purchase": first.view("datetime64[D]"),
         "last_purchase": last.view("datetime64[D]"),
         "days_since_last": last_day - last,
+        **gaps,
     }
+
+
+def log_gaps_of(key: IntArray, starts: IntArray, days_per_unit: float) -> Array:
+    """Sum of the logarithms of the times between the days of each customer; the keys of one begin at each start."""
+    logs = np.log(np.diff(key, prepend=key[:1] - 1) / days_per_unit)
+    logs[starts] = 0.0
+    return np.asarray(np.add.reduceat(logs, starts)) if len(starts) else np.empty(0)
 
 
 def begins_run(values: IntArray) -> BoolArray:
@@ -188,7 +205,7 @@ def begins_run(values: IntArray) -> BoolArray:
 
 
 def summarize_lazy(
-    rows: nw.LazyFrame[Any], transactions: Transactions, end: np.datetime64, time_unit: TimeUnit
+    rows: nw.LazyFrame[Any], transactions: Transactions, end: np.datetime64, time_unit: TimeUnit, *, log_gaps: bool
 ) -> Frame:
     """Describe the summary to a lazy engine: days of a customer first, then customers."""
     audit = transactions.audit
@@ -201,6 +218,9 @@ def summarize_lazy(
         "last_purchase": day.max(),
         "total_spend": amount.sum(),
     }
+    if log_gaps:
+        bought = with_log_gap(bought, DAYS_PER_UNIT[time_unit])
+        aggregates["log_gaps"] = nw.col("_crm_gap").sum()
     if frames.is_spark(rows) or audit.largest_amount > EXACT_DIFFERENCE:
         first = day.min().over("customer_id")
         bought = bought.with_columns(_crm_first=first).with_columns(
@@ -224,7 +244,16 @@ def summarize_lazy(
         monetary_value=nw.when(frequency > 0).then(nw.col("_crm_repeat") / frequency),
         days_since_last=last_day - last,
     )
-    return frames.to_native(customers.select(*SUMMARY_COLUMNS))
+    return frames.to_native(customers.select(*SUMMARY_COLUMNS, *(["log_gaps"] if log_gaps else [])))
+
+
+def with_log_gap(days: AnyFrame, per_unit: float) -> AnyFrame:
+    """Return the days of customers with the logarithm of the time since the day before, 0 for the first."""
+    days = days.with_columns(_crm_number=frames.date_number(days, "_crm_day"))
+    before = nw.col("_crm_number").shift(1).over("customer_id", order_by="_crm_day")
+    gap = (nw.col("_crm_number") - nw.col("_crm_before")).cast(nw.Float64) / per_unit
+    days = days.with_columns(_crm_before=before).with_columns(_crm_gap=gap.log())
+    return days.with_columns(_crm_gap=nw.col("_crm_gap").fill_null(0.0))
 
 
 def in_days(rows: AnyFrame, last_day: np.datetime64, end: np.datetime64) -> AnyFrame:

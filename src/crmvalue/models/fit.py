@@ -38,6 +38,7 @@ from crmvalue.models.histories import (
 )
 from crmvalue.models.limits import best_fit
 from crmvalue.models.model import PurchaseModel, RetentionModel, SpendModel
+from crmvalue.models.regularity import best_regular_fit, total_log_gaps
 from crmvalue.models.spend_dependence import spend_findings
 from crmvalue.models.spend_rows import read_spend
 
@@ -115,7 +116,8 @@ def fit_purchases(
     Parameters
     ----------
     summary : CustomerSummary or frame
-        One row a customer with columns frequency, recency and T, in any engine.
+        One row a customer with columns frequency, recency and T, in any engine; for models of regular buyers also
+        log_gaps, which `summarize_customers` adds if asked.
     model : PurchaseModel
         A record from `MODELS`.
     covariates : frame, list of str or Covariates, optional
@@ -189,7 +191,11 @@ def fit_purchases(
     if counts.max() == 1:  # an eager frame, whose rows are not counted yet
         columns, counts = distinct_histories(columns)
     design = design_of(wanted, columns[3:], opened.levels, counts, strength) if wanted else NOTHING
-    found = best_fit(model, columns[:3], counts, design)
+    if model.k_values:
+        log_gaps = total_log_gaps(frame, columns[0], columns[1], counts)
+        found = best_regular_fit(model, columns[:3], counts, log_gaps, design)
+    else:
+        found = best_fit(model, columns[:3], counts, design)
     return PurchaseFit(
         model=found.model,
         params=found.params,
