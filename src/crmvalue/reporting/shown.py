@@ -42,13 +42,12 @@ def retention_shown(table: RetentionTable) -> tuple[AnyArray, IntArray, Array]:
 
 
 def churn_judged(churn: ChurnRates) -> BoolArray:
-    """Whether each period can be judged: it has ended, and somebody could have been silent long enough before its end.
+    """Whether each period can be judged: it has ended, and on each of its days somebody could have been lost.
 
     Customers of earlier times are not in the data, so no loss can be seen in the first `inactive_after` days.
     """
     periods, rates = columns(churn.frame, "period", "churn_rate")
-    first = periods[0] + np.timedelta64(churn.inactive_after, "D")
-    judged: BoolArray = np.isfinite(rates) & (periods >= first)
+    judged: BoolArray = np.isfinite(rates) & (periods >= churn.first_full_period)
     return judged
 
 
