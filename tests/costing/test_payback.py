@@ -125,3 +125,41 @@ def test_all_lines_count_when_no_stage_is_named():
     found = channel_payback(ORDERS_KEPT, LINES.drop(columns="stage"), margin=0.5)
     assert found.frame.set_index("channel")["spend"]["web"] == 1055.0
     assert np.isnan(found.frame.set_index("channel")["payback_month"]["web"])
+
+
+def test_contributions_of_each_row_are_those_of_a_margin_where_they_are_that_share(
+    as_engine: Callable[[pd.DataFrame], Any],
+):
+    rows = prepare_transactions(as_engine(ORDERS.assign(kept=0.5 * ORDERS["amount"])), keep=["channel", "kept"])
+    found = channel_payback(rows, as_engine(LINES), contribution="kept", months=3)
+    share = channel_payback(rows, as_engine(LINES), margin=0.5, months=3)
+    for name in ("frame", "curves", "cohorts", "cells"):
+        ours, theirs = (to_pandas(getattr(each, name)) for each in (found, share))
+        keys = [key for key in ("channel", "cohort", "age") if key in ours]
+        ours, theirs = (each.sort_values(keys).reset_index(drop=True) for each in (ours, theirs))
+        pd.testing.assert_frame_equal(ours, theirs)
+    assert math.isnan(found.margin)
+    assert found.assumptions[0] == "Contribution is the column 'kept', not discounted."
+
+
+def test_a_sale_with_a_loss_is_a_purchase_still():
+    orders = pd.DataFrame(
+        {
+            "customer_id": ["a", "a"], "date": ["2024-01-05", "2024-02-10"], "amount": [40.0, 60.0],
+            "kept": [-10.0, 25.0], "channel": "web",
+        }
+    )  # fmt: skip
+    found = channel_payback(
+        prepare_transactions(orders, keep=["channel", "kept"]), LINES, contribution="kept", months=1,
+        observation_end="2024-03-31",
+    )  # fmt: skip
+    web = found.curves.query("channel == 'web'")
+    assert web["cumulative"].tolist() == [-10.0, 15.0]  # the first purchase lies in January, at a loss
+
+
+def test_a_missing_contribution_is_refused(as_engine: Callable[[pd.DataFrame], Any]):
+    rows = prepare_transactions(as_engine(ORDERS.assign(kept=[1.0, None, 1, 1, 1, 1, 1])), keep=["channel", "kept"])
+    with pytest.raises(InputError, match=r"kept: missing or infinite contribution in 1 of 7 rows"):
+        channel_payback(rows, as_engine(LINES), contribution="kept")
+    with pytest.raises(InputError, match="pass just one of them"):
+        channel_payback(rows, as_engine(LINES))

@@ -13,7 +13,7 @@ from crmvalue._core.frames import AnyFrame
 from crmvalue._core.types import AnyArray, Array, IntArray
 from crmvalue.costing.grouping import ranked
 from crmvalue.costing.ledger import without_blanks
-from crmvalue.costing.purchases import month_of, to_whole_cents
+from crmvalue.costing.purchases import month_of, require_contributions, to_whole_cents
 from crmvalue.data.transactions import Transactions
 from crmvalue.errors import InputError
 from crmvalue.finance.exact_sums import exact_sums
@@ -39,7 +39,7 @@ class CohortCells:
     tag: IntArray  # place in `newcomers.tags`, shape (k,)
     cohort: IntArray  # month number of the first purchase, shape (k,)
     age: IntArray  # months since, 0 in the month of the first purchase, shape (k,)
-    revenue: Array  # amounts less refunds, shape (k,)
+    brought: Array  # amounts less refunds, or the column that was asked for, shape (k,)
 
 
 def newcomers(transactions: Transactions, tag: str | None) -> Newcomers:
@@ -83,9 +83,10 @@ def wrapped(names: AnyArray, day: IntArray, tag: IntArray, tags: AnyArray) -> Ne
     return Newcomers(names=names, month=month_number(day), tag=tag, tags=tags)
 
 
-def selected(transactions: Transactions, tag: str | None) -> AnyFrame:
+def selected(transactions: Transactions, tag: str | None, brought: str = "amount") -> AnyFrame:
     """Return the columns that cohorts need."""
-    return frames.open_frame(transactions.frame).select("customer_id", "date", "amount", *([tag] if tag else []))
+    needed = dict.fromkeys(["customer_id", "date", "amount", *([tag] if tag else []), brought])
+    return frames.open_frame(transactions.frame).select(*needed)
 
 
 def tag_places(values: AnyArray | None, n: int) -> tuple[IntArray, AnyArray]:
@@ -113,29 +114,31 @@ def month_number(day: IntArray) -> IntArray:
     return months
 
 
-def cohort_cells(transactions: Transactions, tag: str | None) -> CohortCells:
+def cohort_cells(transactions: Transactions, tag: str | None, brought: str = "amount") -> CohortCells:
     """Add up what came in by cohort and age; a refund before the first purchase counts in its month."""
-    rows = selected(transactions, tag)
+    rows = selected(transactions, tag, brought)
+    if brought != "amount":
+        require_contributions(rows, brought)
     if isinstance(rows, nw.DataFrame):
         found, who = eager_newcomers(rows, tag)
         there = who >= 0
         who = who[there]
         month = month_number(frames.series_to_days(rows.get_column("date")))[there]
-        return add_cells(found, found.tag[who], found.month[who], month, to_floats(rows)[there])
+        return add_cells(found, found.tag[who], found.month[who], month, to_floats(rows, brought)[there])
     found = lazy_newcomers(rows, tag)
     table = {"_crm_id": found.names, "_crm_tag": found.tag, "_crm_cohort": found.month}
-    made = rows.select("customer_id", "amount", _crm_month=month_of("date"))
+    made = rows.select("customer_id", brought, _crm_month=month_of("date"))
     heads: Any = nw.from_native(frames.like(table, rows))
     made = made.join(heads, left_on="customer_id", right_on="_crm_id", how="inner")
     keys = ["_crm_tag", "_crm_cohort", "_crm_month"]
-    arrays = frames.to_arrays(made.group_by(*keys).agg(nw.col("amount").sum()), [*keys, "amount"])
+    arrays = frames.to_arrays(made.group_by(*keys).agg(nw.col(brought).sum()), [*keys, brought])
     place, cohort, month = (arrays[name].astype(np.int64) for name in keys)
-    return add_cells(found, place, cohort, month, to_whole_cents(arrays["amount"].astype(float)))
+    return add_cells(found, place, cohort, month, to_whole_cents(arrays[brought].astype(float)))
 
 
-def to_floats(rows: nw.DataFrame[Any]) -> Array:
-    """Return the amounts of the rows."""
-    return frames.series_to_array(rows.get_column("amount"))
+def to_floats(rows: nw.DataFrame[Any], column: str) -> Array:
+    """Return a column of numbers."""
+    return frames.as_float(frames.series_to_array(rows.get_column(column)))
 
 
 def add_cells(found: Newcomers, tag: IntArray, cohort: IntArray, month: IntArray, amount: Array) -> CohortCells:
@@ -146,5 +149,5 @@ def add_cells(found: Newcomers, tag: IntArray, cohort: IntArray, month: IntArray
     cell, group = np.unique((tag * span + cohort - low) * ages + age, return_inverse=True)
     at, aged = np.divmod(cell, ages)
     place, since = np.divmod(at, span)
-    revenue = exact_sums(amount, group, len(cell))
-    return CohortCells(newcomers=found, tag=place, cohort=since + low, age=aged, revenue=revenue)
+    brought = exact_sums(amount, group, len(cell))
+    return CohortCells(newcomers=found, tag=place, cohort=since + low, age=aged, brought=brought)

@@ -43,7 +43,7 @@ class ChannelPayback:
     cells: Frame  # one row a channel, month of first purchase and age
     by: str  # column that holds the channel
     months: int  # last age
-    margin: float  # share of revenue that is kept
+    margin: float  # share of revenue that is kept; NaN if a column of contributions was named
     annual_rate: float  # discount rate per year
     observation_end: np.datetime64  # last day that counts
     assumptions: tuple[str, ...]  # what the figures rest on, in words
@@ -58,7 +58,8 @@ def channel_payback(
     transactions: Transactions | Frame,
     spend: Ledger | Frame,
     *,
-    margin: float,
+    margin: float | None = None,
+    contribution: str | None = None,
     by: str = "channel",
     months: int = 12,
     annual_rate: float = 0.0,
@@ -69,12 +70,15 @@ def channel_payback(
     Parameters
     ----------
     transactions : Transactions or frame
-        Every purchase that there is, with the column `by`; a customer belongs to the channel of her first purchase.
+        Every purchase that there is, with the columns `by` and `contribution` among the kept ones; a customer belongs
+        to the channel of her first purchase.
     spend : Ledger or frame
         Costs with the column `by`: the lines of stage acquisition, or all if there is no column stage. Spend of a month
         belongs to the customers whose first purchase lies in it.
-    margin : float
+    margin : float, optional
         Share of revenue less refunds that is kept after cost of goods, 0 to 1.
+    contribution : str, optional
+        Column of the transactions with the contribution of each row, instead of `margin`.
     by : str
         Column of both that holds the channel.
     months : int
@@ -92,13 +96,15 @@ def channel_payback(
     Raises
     ------
     InputError
-        If a column is missing, or `margin`, `months` or `annual_rate` lies outside its range.
+        If a column is missing, not just one of `margin` and `contribution` is passed, a contribution is missing, or
+        `margin`, `months` or `annual_rate` lies outside its range.
 
     Notes
     -----
-    ``contribution = margin * (revenue + refunds) / customers`` of the cohort in that month, times ``(1 + annual_rate)
-    ** (-age / 12)``. A month counts if it has ended on `observation_end`. The curve of a channel takes, at each age,
-    the mean over the customers of the cohorts that have seen it, and adds these means up.
+    ``contribution = margin * (revenue + refunds) / customers`` of the cohort in that month, or the sum of the column
+    over customers, times ``(1 + annual_rate) ** (-age / 12)``. A month counts if it has ended on `observation_end`. The
+    curve of a channel takes, at each age, the mean over the customers of the cohorts that have seen it, and adds these
+    means up.
     Spend that names no channel is on a row without one: it is not spread.
 
     Examples
@@ -118,23 +124,28 @@ def channel_payback(
     >>> result.frame["payback_month"].tolist()
     [1.0]
     """
-    require_number("margin", margin, at_least=0, at_most=1)
+    if (margin is None) == (contribution is None):
+        raise InputError("margin, contribution: pass just one of them, a share of revenue or a column.")
+    if margin is not None:
+        require_number("margin", margin, at_least=0, at_most=1)
     require_number("annual_rate", annual_rate, above=-1)
     if isinstance(months, bool) or not isinstance(months, (int, np.integer)) or months < 0:
         raise InputError(f"months: got {months!r}. Pass a whole number, at least 0.")
     if by in MADE:
         raise InputError(f"by: {by!r} is the name of a column of the result. Rename it.")
-    known = transactions_with(transactions, [by])
+    known = transactions_with(transactions, [by, *([contribution] if contribution else [])])
     end = known.audit.last_day if observation_end is None else require_day("observation_end", observation_end)
     ledger = as_ledger(spend, [by])
-    cells = cohort_cells(known, by)
+    cells = cohort_cells(known, by, contribution or "amount")
     last = int((end + 1).astype("datetime64[M]").astype(np.int64)) - 1  # last month that has ended
-    keys, paid, heads, revenue = cohort_grid(ledger, cells, by, int(months))
+    keys, paid, heads, brought = cohort_grid(ledger, cells, by, int(months))
     month = keys["cohort"].astype("datetime64[M]").astype(np.int64)
     ages = np.arange(int(months) + 1)
     seen = (month[:, None] + ages <= last) & (heads > 0)[:, None]
     factors = (1.0 + annual_rate) ** (-ages / 12.0)
-    earned = np.where(seen, margin * revenue * factors, np.nan)
+    kept = 1.0 if margin is None else margin
+    said = f"{margin:.1%} of revenue less refunds" if contribution is None else f"the column {contribution!r}"
+    earned = np.where(seen, kept * brought * factors, np.nan)
     opened = frames.open_frame(known.frame)
     per_head = np.divide(earned, heads[:, None], out=np.full(earned.shape, np.nan), where=heads[:, None] > 0)
     running, cost = np.cumsum(per_head, axis=1), costs_of(paid, heads)
@@ -155,17 +166,17 @@ def channel_payback(
         cells=frames.like(long, opened),
         by=by,
         months=int(months),
-        margin=margin,
+        margin=math.nan if margin is None else margin,
         annual_rate=annual_rate,
         observation_end=end,
-        assumptions=words(ledger, by, margin, annual_rate, last),
+        assumptions=words(ledger, by, said, annual_rate, last),
     )
 
 
 def cohort_grid(
     ledger: Ledger, cells: CohortCells, by: str, months: int
 ) -> tuple[dict[str, AnyArray], Array, IntArray, Array]:
-    """Return channels and cohorts with their spend, customers, and revenue by age, shape (n, months + 1)."""
+    """Return channels and cohorts with their spend, customers, and what came in by age, shape (n, months + 1)."""
     staged = "stage" in ledger_columns(ledger)
     lines = read_lines(ledger, [by, *(["stage"] if staged else [])])
     spent = lines["stage"] == "acquisition" if staged else np.ones(len(lines["amount"]), dtype=bool)
@@ -177,11 +188,11 @@ def cohort_grid(
     n, n_spent, n_heads = len(groups["cohort"]), int(spent.sum()), len(found.month)
     paid = exact_sums(lines["amount"][spent], group[:n_spent], n)
     heads = np.bincount(group[n_spent : n_spent + n_heads], minlength=n)
-    revenue = np.zeros((n, months + 1))
+    brought = np.zeros((n, months + 1))
     shown = cells.age <= months
-    revenue[group[n_spent + n_heads :][shown], cells.age[shown]] = cells.revenue[shown]
+    brought[group[n_spent + n_heads :][shown], cells.age[shown]] = cells.brought[shown]
     groups["cohort"] = groups["cohort"].astype("datetime64[M]").astype("datetime64[D]")
-    return groups, paid, heads, revenue
+    return groups, paid, heads, brought
 
 
 def pool(
@@ -216,12 +227,12 @@ def first_paid(running: Array, cost: Array) -> Array:
     return np.where(covers.any(axis=1), covers.argmax(axis=1), np.nan)
 
 
-def words(ledger: Ledger, by: str, margin: float, rate: float, last: int) -> tuple[str, ...]:
+def words(ledger: Ledger, by: str, contribution: str, rate: float, last: int) -> tuple[str, ...]:
     """Say what the curves rest on."""
     staged = "stage" in ledger_columns(ledger)
     lines = "the ledger lines of stage acquisition" if staged else "all lines of the ledger"
     return (
-        f"Contribution is {margin:.1%} of revenue less refunds"
+        f"Contribution is {contribution}"
         + (f", discounted at {rate:.2%} a year to the month of the first purchase." if rate else ", not discounted."),
         f"A customer belongs to the {by} of her first purchase; her cost is {lines} of that {by} and month.",
         f"Months after {np.datetime64(last, 'M')} have not ended yet: they are missing.",

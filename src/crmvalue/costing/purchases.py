@@ -66,9 +66,8 @@ def eager_takings(rows: nw.DataFrame[Any], by: str, contribution: str | None, ha
     came, back = both_ways(amount, code, n, has_refunds)
     kept = None
     if contribution is not None:
-        values = frames.series_to_array(rows.get_column(contribution))
-        require_rows(np.isfinite(values), contribution, "missing or infinite contribution", FILL)
-        kept = exact_sums(values, code, n)
+        require_contributions(rows, contribution)
+        kept = exact_sums(frames.series_to_array(rows.get_column(contribution)), code, n)
     there = np.zeros(n, dtype=bool)  # whole-number ids are their own codes: some are nobody's
     there[code] = True
     present = np.flatnonzero(there)
@@ -81,6 +80,18 @@ def eager_takings(rows: nw.DataFrame[Any], by: str, contribution: str | None, ha
         refunds=back[present],
         contribution=None if kept is None else kept[present],
     )
+
+
+def require_contributions(rows: AnyFrame, column: str) -> None:
+    """Raise InputError if a contribution is missing or infinite."""
+    problem = "missing or infinite contribution"
+    if isinstance(rows, nw.DataFrame):
+        require_rows(np.isfinite(frames.series_to_array(rows.get_column(column))), column, problem, FILL)
+        return
+    value = nw.col(column)
+    bad = frames.count_true(rows, {"bad": ~(value.is_finite().fill_null(False) & ~value.is_null())})["bad"]
+    if bad:
+        raise InputError(rows_message(column, problem, bad, frames.count_rows(rows), [], FILL))
 
 
 def both_ways(amount: Array, code: IntArray, n: int, has_refunds: bool) -> tuple[Array, Array]:
@@ -103,12 +114,8 @@ def lazy_takings(rows: AnyFrame, by: str, contribution: str | None) -> Takings:
     sums = {"_crm_came": nw.when(amount > 0).then(amount).otherwise(0.0)}
     sums["_crm_back"] = nw.when(amount < 0).then(amount).otherwise(0.0)
     if contribution is not None:
-        value = nw.col(contribution)
-        bad = frames.count_true(rows, {"bad": ~(value.is_finite().fill_null(False) & ~value.is_null())})["bad"]
-        if bad:
-            n = frames.count_rows(rows)
-            raise InputError(rows_message(contribution, "missing or infinite contribution", bad, n, [], FILL))
-        sums["_crm_kept"] = value
+        require_contributions(rows, contribution)
+        sums["_crm_kept"] = nw.col(contribution)
     made = rows.with_columns(**sums)
     table = frames.to_arrays(made.group_by(by).agg(*(nw.col(name).sum() for name in sums)), [by, *sums])
     rank, names = ranked(without_blanks(table[by]))
