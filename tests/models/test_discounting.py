@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from crmvalue.models.bg_nbd import BG_NBD
-from crmvalue.models.discounting import discounted_purchases, period_ends
+from crmvalue.models.discounting import discounted_periods_begun, discounted_purchases, period_ends
 from crmvalue.models.distinct import States
+from crmvalue.models.ggompertz_nbd import GGOMPERTZ_NBD
+from crmvalue.models.pareto_nbd import PARETO_NBD
 
 PARAMS = BG_NBD.Params(r=0.243, alpha=30.9, a=0.793, b=2.426)  # CDNOW, in days
 
@@ -50,3 +52,34 @@ def test_customers_with_parameters_of_their_own_get_the_sums_of_their_own():
     for i, alpha in enumerate(alphas.tolist()):
         alone = alive_with(PARAMS._replace(alpha=alpha), frequency[i : i + 1], T[i : i + 1])
         assert together[i] == pytest.approx(discounted_purchases(BG_NBD, alone, 365.0, 0.0004)[0], rel=1e-10)
+
+
+def test_customers_with_rates_of_their_own_get_the_sums_of_their_own():
+    frequency, T, rates = np.array([0.0, 3.0, 40.0]), np.array([700.0, 300.0, 200.0]), np.array([0.0, 0.0004, 0.002])
+    states = alive_with(PARAMS, frequency, T)
+    for discounted in (discounted_purchases, discounted_periods_begun):
+        for horizon in (12.5, 365.0):
+            together = discounted(BG_NBD, states, horizon, rates)
+            alone = [discounted(BG_NBD, states, horizon, rate)[i] for i, rate in enumerate(rates.tolist())]
+            assert together == pytest.approx(alone, rel=1e-10)
+
+
+@pytest.mark.parametrize("horizon", [0.4, 1.0, 12.5, 365.0])
+@pytest.mark.parametrize(
+    ("model", "params"),
+    [
+        (BG_NBD, PARAMS),
+        (PARETO_NBD, PARETO_NBD.Params(0.5, 70.0, 0.6, 80.0)),
+        (GGOMPERTZ_NBD, GGOMPERTZ_NBD.Params(0.8, 9.0, 0.5, 1.5, 2.0)),
+    ],
+    ids=repr,
+)
+def test_discounted_periods_begun_are_the_plain_sum(model, params, horizon):
+    frequency, T, rate = np.array([0.0, 3.0, 40.0]), np.array([0.0, 300.0, 200.0]), 0.0004
+    states = alive_with(params, frequency, T)
+    total, start = np.zeros(3), 0.0
+    while start < horizon:
+        end = min(start + 1, horizon)
+        there = model.survival_if_alive(params, start, frequency, 0 * T, T) if start else 1.0
+        total, start = total + there * (end - start) / (1 + rate) ** end, end
+    assert discounted_periods_begun(model, states, horizon, rate) == pytest.approx(total, rel=1e-10)

@@ -1,6 +1,8 @@
-"""Purchases over a horizon, discounted period by period."""
+"""Purchases over a horizon, and periods begun as a customer, discounted period by period."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.polynomial.chebyshev import chebvander
@@ -14,6 +16,7 @@ NODES = (24, 40, 64)  # evaluations over the horizon that are tried instead
 CHECKED_ROWS = 32  # histories on which a number of nodes must prove itself
 VALUES_AT_ONCE = 32_768  # bounds the memory
 INTERPOLATION_ERROR = 1e-11  # allowed there, relative
+WEIGHTS_AT_ONCE = 1_000_000  # where each customer has a rate of her own; bounds the memory
 
 
 def period_ends(horizon: float) -> Array:
@@ -23,42 +26,84 @@ def period_ends(horizon: float) -> Array:
     return ends
 
 
-def weights_of_totals(ends: Array, rate: float) -> Array:
+def factors_at(ends: Array, rate: float | Array) -> Array:
+    """Value today of 1 paid at each end, shape (k,); for rates of n customers, shape (n, k)."""
+    return np.asarray((1 + np.asarray(rate)[..., None]) ** -ends)
+
+
+def weights_of_totals(ends: Array, rate: float | Array) -> Array:
     """Weights that make Σ w_k E(t_k) of the discounted sum Σ (1+rate)^−t_k [E(t_k) − E(t_k−1)]."""
-    factors = (1 + rate) ** -ends
-    return np.asarray(factors - np.append(factors[1:], 0.0))
+    factors = factors_at(ends, rate)
+    later = np.zeros_like(factors)
+    later[..., :-1] = factors[..., 1:]
+    return factors - later
 
 
-def discounted_purchases(model: PurchaseModel, states: States, horizon: float, rate: float) -> Array:
-    """Discounted purchases in (T, T + horizon] of customers alive at T, one a state, counted at each period's end.
-
-    Expected purchases are a smooth function of the horizon. Many periods are therefore read from a Chebyshev series
-    in log time, once it agrees with the plain sum on the rows that stress it most.
-    """
+def discounted_purchases(model: PurchaseModel, states: States, horizon: float, rate: float | Array) -> Array:
+    """Discounted purchases in (T, T + horizon] of customers alive at T, one a state, counted at each period's end."""
     ends = period_ends(horizon)
-    weights = weights_of_totals(ends, rate)
-    if len(ends) <= FEW_PERIODS:
-        return weighted_totals(model, states, ends, weights)
-    some = rows_of(states, extreme_rows(states.frequency, states.T))
-    known = weighted_totals(model, some, ends, weights)
+    return summed(model.purchases_if_alive, states, ends, rate, weights_of_totals)
+
+
+def discounted_periods_begun(model: PurchaseModel, states: States, horizon: float, rate: float | Array) -> Array:
+    """Discounted periods in (T, T + horizon] that a customer alive at T begins as one, counted at each period's end."""
+    ends = period_ends(horizon)
+    lengths = np.diff(ends, prepend=0.0)
+
+    def weights(starts: Array, rate: float | Array) -> Array:
+        return factors_at(ends[1:], rate) * lengths[1:]
+
+    total = np.broadcast_to(factors_at(ends[:1], rate)[..., 0] * lengths[0], states.T.shape)
+    return total + summed(model.survival_if_alive, states, ends[:-1], rate, weights) if len(ends) > 1 else total
+
+
+def summed(
+    value: Callable[..., Array],
+    states: States,
+    times: Array,
+    rate: float | Array,
+    weights_of: Callable[[Array, float | Array], Array],
+) -> Array:
+    """Weighted sum of a value at these times, for each state; `rate` is one for all or one each.
+
+    The value is a smooth function of time. Many times are therefore read from a Chebyshev series in log time, once it
+    agrees with the plain sum on the rows that stress it most.
+    """
+    if not np.ndim(rate):
+        return summed_at(value, states, times, weights_of(times, rate))
+    total, at_once = np.empty(len(states.T)), max(1, WEIGHTS_AT_ONCE // len(times))
+    for begin in range(0, len(total), at_once):
+        rows = np.arange(begin, min(begin + at_once, len(total)))
+        total[rows] = summed_at(value, rows_of(states, rows), times, weights_of(times, np.asarray(rate)[rows]))
+    return total
+
+
+def summed_at(value: Callable[..., Array], states: States, times: Array, weights: Array) -> Array:
+    """Weighted sum at these times, or at fewer that serve as well; weights of shape (k,) or (n, k)."""
+    if len(times) <= FEW_PERIODS:
+        return weighted_totals(value, states, times, weights)
+    rows = extreme_rows(states.frequency, states.T)
+    some = rows_of(states, rows)
+    known = weighted_totals(value, some, times, weights[rows] if weights.ndim > 1 else weights)
     for n in NODES:
-        if n >= len(ends):
+        if n >= len(times):
             break
-        series = chebyshev_rule(horizon, ends, weights, n)
-        error = np.abs(weighted_totals(model, some, *series) / known - 1).max()
-        if error < INTERPOLATION_ERROR:
-            return weighted_totals(model, states, *series)
-    return weighted_totals(model, states, ends, weights)
+        nodes, series = chebyshev_rule(times, weights, n)
+        found = weighted_totals(value, some, nodes, series[rows] if weights.ndim > 1 else series)
+        if (np.abs(found - known) <= INTERPOLATION_ERROR * known).all():
+            return weighted_totals(value, states, nodes, series)
+    return weighted_totals(value, states, times, weights)
 
 
-def weighted_totals(model: PurchaseModel, states: States, times: Array, weights: Array) -> Array:
-    """Weighted sum of the purchases expected up to each time, a bounded number of values at once."""
+def weighted_totals(value: Callable[..., Array], states: States, times: Array, weights: Array) -> Array:
+    """Weighted sum of the value at each time, a bounded number of values at once."""
     params, frequency, recency, T, _ = states
     total = np.zeros(len(T))
     at_once = max(1, VALUES_AT_ONCE // len(T))
     for begin in range(0, len(times), at_once):
         part = slice(begin, begin + at_once)
-        total += weights[part] @ model.purchases_if_alive(params, times[part, None], frequency, recency, T)
+        values = value(params, times[part, None], frequency, recency, T)
+        total += weights[part] @ values if weights.ndim == 1 else np.einsum("nk,kn->n", weights[:, part], values)
     return total
 
 
@@ -70,8 +115,9 @@ def rows_of(states: States, rows: IntArray) -> States:
     return States(params, states.frequency[rows], states.recency[rows], states.T[rows], np.arange(len(rows)))
 
 
-def chebyshev_rule(horizon: float, ends: Array, weights: Array, n: int) -> tuple[Array, Array]:
+def chebyshev_rule(ends: Array, weights: Array, n: int) -> tuple[Array, Array]:
     """Return times and weights of n Chebyshev points in log(t + horizon/50) for the sum over `ends`."""
+    horizon = float(ends[-1])
     shift = horizon / 50
     low, high = np.log(shift), np.log(horizon + shift)
     x = np.cos(np.pi * (np.arange(n) + 0.5) / n)
@@ -79,7 +125,7 @@ def chebyshev_rule(horizon: float, ends: Array, weights: Array, n: int) -> tuple
     place = 2 * (np.log(ends + shift) - low) / (high - low) - 1
     to_coefficients = 2 / n * chebvander(x, n - 1)
     to_coefficients[:, 0] /= 2
-    return times, to_coefficients @ (weights @ chebvander(place, n - 1))
+    return times, (weights @ chebvander(place, n - 1)) @ to_coefficients.T
 
 
 def extreme_rows(frequency: Array, T: Array) -> IntArray:
