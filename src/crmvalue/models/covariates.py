@@ -285,12 +285,17 @@ def with_scores(frame: AnyFrame, effects: Sequence[Effect], given: Frame | None)
             "these columns and customer_id, or put them into the frame of the customers."
         )
     frame, kinds = readable(with_covariates(frame, given, columns), columns)
-    for column, kind in zip(columns, kinds, strict=True):
-        wanted = "numbers" if any(effect.level is None for effect in effects if effect.column == column) else "text"
-        if kind != wanted:
-            raise InputError(f"{column}: the covariate holds {kind}, and {wanted} in the fit. Convert it.")
+    require_kinds(columns, kinds, levels_by_column(effects))
     scores = {f"_crm_score_{process}": score(process, effects, columns) for process in processes_of(effects)}
     return frame.with_columns(**scores), list(scores)
+
+
+def require_kinds(columns: Sequence[str], kinds: Sequence[str], levels: Mapping[str, Sequence[str]]) -> None:
+    """Raise InputError if a covariate holds text where the fit had numbers, or the other way round."""
+    for column, kind in zip(columns, kinds, strict=True):
+        wanted = "text" if column in levels else "numbers"
+        if kind != wanted:
+            raise InputError(f"{column}: the covariate holds {kind}, and {wanted} in the fit. Convert it.")
 
 
 def processes_of(effects: Sequence[Effect]) -> list[str]:
