@@ -18,7 +18,7 @@ from crmvalue.data.cohorts import CohortTotals, cohort_totals, last_observed_day
 from crmvalue.data.transactions import Transactions, as_transactions
 from crmvalue.errors import InputError
 from crmvalue.retention.cohort_table import require_margin
-from crmvalue.retention.lenses import change_table, decile_table, driver_table, spread_table, two_periods
+from crmvalue.retention.lenses import change_table, compared_periods, decile_table, driver_table, spread_table
 from crmvalue.retention.shares import share_of
 
 
@@ -130,16 +130,16 @@ def customer_base_audit(
     current = last_complete(totals, end, period)
     table = cohort_columns(totals, end, period)
     chosen = cohort_to_follow(totals, cohort, period)
-    customers = two_periods(checked, end, period, current, margin)
-    if not customers.bought.any(axis=0).all():
+    compared = compared_periods(checked, end, period, current, margin)
+    if not compared.both.bought.any(axis=0).all():
         raise InputError(
             f"transactions: nobody bought in {said(current, period)} or in the {period} before. Pass a longer period."
         )
     lenses = {
-        "spread": spread_table(customers),
-        "deciles": decile_table(customers),
-        "change": change_table(customers, current),
-        "drivers": driver_table(customers),
+        "spread": spread_table(compared),
+        "deciles": decile_table(compared),
+        "change": change_table(compared.both, current),
+        "drivers": driver_table(compared.both),
         "cohort": {
             name: values[(table["cohort"] == first_days(np.array([chosen]), period)[0]) & table["is_complete"]]
             for name, values in table.items()
