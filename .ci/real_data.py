@@ -1,14 +1,17 @@
 """The whole path on the dirty orders of UCI Online Retail: nothing is lost on the way, and every table adds up.
 
 What the library counts is counted again from the raw rows with pandas alone, and revenue to the cent with decimals.
+Then the same for contracts: tenures of a telephone company, and subscriptions of a software firm.
 """
 
 import sys
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pandas as pd
+import polars as pl
 
 import crmvalue as crm
 
@@ -104,7 +107,18 @@ def is_to_the_cent(total: float, rows: pd.DataFrame) -> bool:
     return abs(Decimal(total) - sum(quantity * Decimal(str(price)) for quantity, price in pairs)) < Decimal("0.005")
 
 
-def check(path: Path) -> None:
+def compare_engines(path: Path, orders: crm.Transactions) -> None:
+    """Take the same path in other engines."""
+    retail = pl.scan_parquet(path).with_columns(amount=pl.col("quantity") * pl.col("unit_price"))
+    rows = duckdb.read_parquet(str(path)).select("*, quantity * unit_price AS amount")
+    expected = crm.customer_base_audit(orders).sentences
+    for name, frame in (("Polars", retail.collect()), ("lazy Polars", retail), ("DuckDB", rows)):
+        same = crm.prepare_transactions(frame, date="invoice_date", order_id="invoice_no")
+        require(same.audit.to_frame().equals(orders.audit.to_frame()), f"the audit is the same in {name}")
+        require(crm.customer_base_audit(same).sentences == expected, f"the five sentences are the same in {name}")
+
+
+def check_orders(path: Path) -> None:
     """Go from raw rows to money and check what must add up."""
     raw = pd.read_parquet(path)
     raw["amount"] = raw["quantity"] * raw["unit_price"]
@@ -112,6 +126,7 @@ def check(path: Path) -> None:
     audit = orders.audit
     recount_rows(raw, orders)
     recount_options(raw)
+    compare_engines(path, orders)
 
     summary = crm.summarize_customers(orders, time_unit="week")
     recount_customers(raw, orders, summary)
@@ -143,5 +158,57 @@ def check(path: Path) -> None:
     )
 
 
+def check_tenures(path: Path) -> None:
+    """Multiply the survival curve of each contract up by hand, and add up the payments of a model one by one."""
+    people = pd.read_csv(path)
+    people["churned"] = people["churn"] == "Yes"
+    curve = crm.retention_curve(people, duration="tenure", has_left="churned", by="contract").frame
+    for contract, rows in people.groupby("contract"):
+        left = rows[rows["churned"]].groupby("tenure").size()
+        at_risk = np.array([(rows["tenure"] >= age).sum() for age in left.index])
+        found = curve[curve["contract"] == contract]
+        require(found["time"].tolist() == left.index.tolist(), f"ages at which customers left, {contract}")
+        stayed = np.cumprod(1 - left.to_numpy() / at_risk)
+        require(bool(np.allclose(found["retained"], stayed, rtol=1e-12)), f"survival, {contract}")
+
+    monthly = people[people["contract"] == "Month-to-month"]
+    fit = crm.fit_retention(monthly[["tenure", "churned"]], crm.GEOMETRIC, time_unit="month")
+    churn = monthly["churned"].sum() / monthly["tenure"].sum()  # what maximum likelihood comes to by hand
+    here = monthly[~monthly["churned"]]
+    money = {"contribution": "monthly_charges", "discount_rate": 0.10}
+    value = crm.contract_value(fit, here, **money, first_payment=1, horizon=36).total
+    months = np.arange(1, 36)
+    a_month = 1.10 ** (-(365.25 / 12) / 365.25)
+    paid = float(here["monthly_charges"].sum() * (((1 - churn) * a_month) ** months).sum())
+    require(bool(np.isclose(value, paid, rtol=1e-6)), "value is the sum of payments")
+
+
+def check_subscriptions(path: Path) -> None:
+    """Add up what runs on the evening before and at the end of each quarter, account by account."""
+    terms = pd.read_parquet(path)
+    columns = {"customer_id": "account_id", "start": "start_date", "end": "end_date", "amount": "mrr_amount"}
+    contracts = crm.prepare_contracts(terms, **columns)
+    bridge = crm.contract_revenue_bridge(contracts, period="quarter", observation_end="2025-01-01").frame
+    begin, end = (
+        pd.to_datetime(terms["start_date"]),
+        pd.to_datetime(terms["end_date"]).fillna(pd.Timestamp("2100-01-01")),
+    )
+    accounts = sorted(terms["account_id"].unique())
+    for row in bridge[bridge["closing"].notna()].itertuples():
+        first = row.period
+        evenings = first - pd.Timedelta(days=1), first + pd.offsets.QuarterEnd()
+        running = [terms[(begin <= day) & (end >= day)] for day in evenings]
+        before, after = (rows.groupby("account_id")["mrr_amount"].sum().reindex(accounts).fillna(0) for rows in running)
+        change = (after - before).sum()
+        require((row.opening, row.closing - row.opening) == (before.sum(), change), f"bridge, {first:%Y-%m-%d}")
+        there = before > 0
+        kept = np.minimum(before, after)[there].sum() / before.sum() if there.any() else np.nan
+        require(bool(np.isclose(row.gross_revenue_retention, kept, equal_nan=True)), f"gross retention, {first}")
+    print(f"{len(terms):,} subscriptions: {bridge['closing'].dropna().iloc[-1]:,.0f} a month on the last evening")
+
+
 if __name__ == "__main__":
-    check(Path(sys.argv[1]))
+    data = Path(sys.argv[1])
+    check_orders(data / "online_retail.parquet")
+    check_tenures(data / "telco_churn.csv")
+    check_subscriptions(data / "saas_subscriptions.parquet")
