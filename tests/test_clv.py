@@ -18,9 +18,11 @@ from crmvalue.clv import (
     historical_value,
     probability_alive,
     textbook_value,
+    value_by_period,
 )
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.errors import InputError
+from crmvalue.models import MODELS
 from crmvalue.models.bg_nbd import BG_NBD
 from crmvalue.models.fit import PurchaseFit, SpendFit
 from crmvalue.models.gamma_gamma import GAMMA_GAMMA
@@ -133,6 +135,107 @@ def test_daily_periods_tend_to_payment_at_the_moment_of_purchase():
     # paid half a day later on average
     later = moment * np.exp(-delta / 2) * found["expected_spend"].to_numpy()
     assert found["value"].to_numpy() == pytest.approx(later, rel=2e-6)
+
+
+TERMS = {"margin": "kept", "cost_to_serve": "shipping", "retention_cost": "club", "discount_rate": "capital"}
+PRICED = CUSTOMERS.assign(
+    kept=[0.3, 0.2, 0.5, 0.0, 1.0], shipping=[4.0, 0.0, 3.5, 2.0, 1.0], club=[0.1, 0.0, 0.3, 0.2, 0.05],
+    capital=[0.1, 0.25, 0.1, 0.0, -0.02],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("horizon", [0.5, 12.0, 52.5])
+@pytest.mark.parametrize(
+    ("model", "params"),
+    [
+        ("BG_NBD", (0.243, 4.414, 0.793, 2.426)),
+        ("MBG_NBD", (0.525, 6.183, 0.891, 1.614)),
+        ("PARETO_NBD", (0.553, 10.578, 0.606, 11.669)),
+        ("GGOMPERTZ_NBD", (0.8, 9.0, 0.05, 1.5, 2.0)),
+        ("NBD", (0.385, 12.07)),
+    ],
+)
+def test_value_is_the_sum_of_its_definition_under_every_model(model, params, horizon):
+    model = MODELS[model]
+    fit = PurchaseFit(
+        model=model, params=model.Params(*params), log_covariance=np.eye(len(params)), time_unit="week", **NUMBERS
+    )
+    found = customer_value(PRICED, fit, spend(), horizon=horizon, **TERMS)
+    ends = np.append(np.arange(1.0, np.ceil(horizon)), horizon)
+    spent = expected_spend(spend(), PRICED)["expected_spend"]
+    for i, row in PRICED.iterrows():
+        history = [np.array([float(row[name])]) for name in ("frequency", "recency", "T")]
+        total, before, begin = 0.0, 0.0, 0.0
+        for end in ends:
+            factor = (1 + row["capital"]) ** (-end * 7 / 365.25)
+            upto = model.conditional_expected_purchases(fit.params, end, *history)[0]
+            there = model.probability_alive(fit.params, *history)[0]
+            there *= model.survival_if_alive(fit.params, begin, *history)[0] if begin else 1.0
+            brought = (upto - before) * (spent[i] * row["kept"] - row["shipping"])
+            total += factor * (brought - row["club"] * (end - begin) * there)
+            before, begin = upto, end
+        assert found.frame["value"][i] == pytest.approx(total, rel=1e-9, abs=1e-11)
+    assert (found.margin, found.discount_rate, found.retention_cost) == ("kept", "capital", "club")
+
+
+@pytest.mark.parametrize("horizon", [0.5, 12.0, 104.0])
+def test_the_cash_flows_of_all_periods_add_up_to_the_value(horizon):
+    for terms in (TERMS, {"margin": 0.3, "discount_rate": 0.1, "cost_to_serve": 2.0, "retention_cost": 0.05}):
+        whole = customer_value(PRICED, purchases(), spend(), horizon=horizon, **terms)
+        table = value_by_period(PRICED, purchases(), spend(), horizon=horizon, **terms)
+        assert table["present_value"].sum() == pytest.approx(whole.total, rel=1e-9)
+        assert table["cumulative_value"].iloc[-1] == pytest.approx(whole.total, rel=1e-9)
+        assert table["purchases"].sum() == pytest.approx(whole.frame["expected_purchases"].sum(), rel=1e-9)
+        assert table["end"].iloc[-1] == horizon
+        cash = table["contribution"] - table["cost_to_serve"] - table["retention_cost"]
+        assert table["cash_flow"].tolist() == pytest.approx(cash.tolist(), rel=1e-12)
+        product = table["cash_flow"] * table["discount_factor"]
+        assert table["present_value"].tolist() == pytest.approx(product.tolist(), rel=1e-12)
+    factor = 1.1 ** (-table["end"] * 7 / 365.25)
+    assert table["discount_factor"].tolist() == pytest.approx(factor.tolist(), rel=1e-12)
+    assert table["contribution"].tolist() == pytest.approx((0.3 * table["revenue"]).tolist(), rel=1e-12)
+    assert table["customers"].is_monotonic_decreasing
+
+
+def test_every_engine_takes_terms_from_columns(as_engine):
+    frame = as_engine(PRICED)
+    found = by_id(customer_value(frame, purchases(), spend(), horizon=30, **TERMS).frame)
+    wanted = by_id(customer_value(PRICED, purchases(), spend(), horizon=30, **TERMS).frame)
+    assert found["value"].tolist() == pytest.approx(wanted["value"].tolist(), rel=1e-11)
+    table = value_by_period(frame, purchases(), spend(), horizon=30, **TERMS)
+    again = value_by_period(PRICED, purchases(), spend(), horizon=30, **TERMS)
+    assert table.to_numpy() == pytest.approx(again.to_numpy(), rel=1e-10)
+
+
+def test_a_customer_may_cost_more_than_she_brings():
+    frame = value(retention_cost=1e4).frame
+    assert (frame["value"] < 0).all()
+    dear = value(cost_to_serve=50.0).frame
+    difference = value(discount_rate=0.0).frame["value"] - value(discount_rate=0.0, cost_to_serve=50.0).frame["value"]
+    assert difference.tolist() == pytest.approx((50 * dear["expected_purchases"]).tolist(), rel=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        (
+            "kept",
+            [0.3, 0.2, 1.5, 0, 1],
+            r"kept: out of range as margin in 1 of 5 rows \(customer cy\). Pass numbers at",
+        ),
+        ("shipping", [1, 1, 1, -2.0, 1], r"shipping: out of range as cost_to_serve in 1 of 5 rows \(customer di\)"),
+        ("club", [1, np.nan, 1, 1, 1], r"club: missing or infinite in 1 of 5 rows \(customer bob\)"),
+        ("capital", [0.1, 0.1, 0.1, 0.1, -1], r"capital: out of range as discount_rate in 1 of 5 rows \(customer ed\)"),
+        ("capital", ["a"] * 5, "capital: column holds"),
+    ],
+)
+def test_impossible_terms_are_refused_by_name(column, values, message):
+    with pytest.raises(InputError, match=message):
+        customer_value(PRICED.assign(**{column: values}), purchases(), spend(), horizon=5, **TERMS)
+    with pytest.raises(InputError, match="column 'gone' is missing"):
+        value(margin="gone")
+    with pytest.raises(InputError, match="retention_cost: got -1"):
+        value(retention_cost=-1)
 
 
 def test_values_agree_with_lifetimes_where_a_month_is_30_days(cdnow_folder):

@@ -2,43 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import ArrayLike
 
 from crmvalue._core.checks import require_number, require_rows
-from crmvalue._core.frames import AnyFrame, one_row, open_frame, to_native
+from crmvalue._core.frames import count_true, one_row, open_frame, to_native
 from crmvalue._core.show import result_html, result_text
-from crmvalue._core.types import AnyArray, Array, Frame, TimeUnit
+from crmvalue._core.types import Array, Frame, TimeUnit
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.data.transactions import Transactions
 from crmvalue.errors import InputError
-from crmvalue.finance.rates import periodic_rate
-from crmvalue.models.discounting import discounted_purchases
-from crmvalue.models.distinct import distinct_states
+from crmvalue.models.cash_flow import Terms, checked_horizon, flows_of_all, priced, value_of_each
 from crmvalue.models.fit import PurchaseFit, SpendFit
-from crmvalue.models.histories import (
-    COUNT_RULES,
-    PURCHASES,
-    SPEND,
-    is_missing,
-    open_customers,
-    refuse,
-)
-from crmvalue.models.model import Parameters
+from crmvalue.models.histories import is_missing, refuse
 from crmvalue.models.predictions import (
     conditional_expected_purchases,
     discounted_residual_purchases,
     expected_purchases,
-    kept_ids,
-    predicted,
     probability_alive,
     purchase_probabilities,
 )
-from crmvalue.models.spend_rows import missing_spend, refuse_missing_spend
+from crmvalue.models.spend_predictions import expected_spend
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "CustomerValue",
@@ -52,9 +43,9 @@ __all__ = [
     "probability_alive",
     "purchase_probabilities",
     "textbook_value",
+    "value_by_period",
 ]
 
-MOST_PERIODS = 100_000  # three centuries of days: a longer horizon is a mistake in the unit
 FILL = "Fill or drop these rows."
 
 
@@ -63,8 +54,8 @@ class CustomerValue:
     """What each customer is expected to bring over the horizon.
 
     Columns of `frame`: customer_id (if the input has it); probability_alive; expected_purchases (over the horizon, not
-    discounted); expected_spend (per purchase, in currency); value (discounted contribution over the horizon, in
-    currency).
+    discounted); expected_spend (per purchase, in currency); value (discounted contribution less costs over the horizon,
+    in currency).
     """
 
     frame: Frame  # one row a customer, in the engine of the input
@@ -73,8 +64,10 @@ class CustomerValue:
     n_not_positive: int  # customers with repeat purchases whose monetary_value, below 0 or 0, was taken as 0
     horizon: float  # in time units
     time_unit: TimeUnit
-    discount_rate: float  # per year
-    margin: float  # share of spend that is kept, 0 to 1
+    discount_rate: float | str  # per year, or the column that held it
+    margin: float | str  # share of spend that is kept, 0 to 1, or the column that held it
+    cost_to_serve: float | str  # in currency a purchase, or the column that held it
+    retention_cost: float | str  # in currency a time unit, or the column that held it
 
     __repr__ = result_text
     _repr_html_ = result_html
@@ -93,63 +86,16 @@ class HistoricalValue:
     _repr_html_ = result_html
 
 
-def expected_spend(fit: SpendFit, customers: CustomerSummary | Frame) -> Frame:
-    """Return the mean amount that each customer is expected to spend a purchase, from now on.
-
-    Parameters
-    ----------
-    fit : SpendFit
-        From `fit_spend`.
-    customers : CustomerSummary or frame
-        Columns frequency and monetary_value (mean of the repeat purchases; not used where frequency is 0), in any
-        engine.
-
-    Returns
-    -------
-    frame
-        Columns customer_id (if there) and expected_spend (in currency), in the engine of the input.
-
-    Raises
-    ------
-    InputError
-        If a frequency is impossible, monetary_value is missing for a customer with repeat purchases, or the mean does
-        not exist: under Gamma-Gamma with q at most 1 there is no population mean, and none for customers with
-        p · frequency + q at most 1.
-
-    Notes
-    -----
-    A customer without repeat purchases gets the mean of the population. The model knows no spend of 0 or below: a
-    customer whose refunds ate up her repeat purchases gets what it expects of one who spent nothing on them, the least
-    that it can expect.
-
-    Examples
-    --------
-    The population's mean is p · v / (q − 1) = 20; a first repeat purchase of 30 raises it to 2 · (20 + 30) / (2 + 2):
-
-    >>> import numpy as np, pandas as pd
-    >>> from crmvalue.models.gamma_gamma import GAMMA_GAMMA, Params
-    >>> spend = SpendFit(
-    ...     model=GAMMA_GAMMA, params=Params(p=2.0, q=3.0, v=20.0), log_covariance=np.eye(3), log_likelihood=-9.0,
-    ...     gradient_norm=0.0, n_customers=2, n_without_repeat=1, n_not_positive=0,
-    ... )
-    >>> expected_spend(spend, pd.DataFrame({"frequency": [0, 1], "monetary_value": [np.nan, 30.0]}))
-       expected_spend
-    0            20.0
-    1            25.0
-    """
-    frame = open_customers(customers, SPEND)
-    require_spend(fit, frame)
-    return to_native(with_spend(fit, frame).select(*kept_ids(frame), "expected_spend"))
-
-
 def customer_value(
     summary: CustomerSummary | Frame,
     purchases_fit: PurchaseFit,
     spend_fit: SpendFit,
     *,
     horizon: float,
-    discount_rate: float,
-    margin: float = 1.0,
+    discount_rate: float | str,
+    margin: float | str = 1.0,
+    cost_to_serve: float | str = 0.0,
+    retention_cost: float | str = 0.0,
 ) -> CustomerValue:
     """Return the discounted contribution that each customer is expected to bring over the horizon.
 
@@ -164,10 +110,17 @@ def customer_value(
         From `fit_spend`.
     horizon : float
         Length of the time after T, in time units of the fit, above 0; a fraction makes the last period shorter.
-    discount_rate : float
-        Cost of capital per year, 0.1 for 10 %; above -1.
-    margin : float
-        Share of spend that is kept after the cost of goods, 0 to 1.
+    discount_rate : float or str
+        Cost of capital per year, 0.1 for 10 %; above -1. Or the column that holds it, if customers differ in risk.
+    margin : float or str
+        Share of spend that is kept after the cost of goods, 0 to 1; or the column that holds it.
+    cost_to_serve : float or str
+        What a purchase costs besides the goods, such as picking, shipping and payment, in currency; or the column that
+        holds it.
+    retention_cost : float or str
+        What a customer costs a time unit whether she buys or not, such as mailings, a loyalty programme or an account
+        manager, in currency; or the column that holds it. It is counted for each time unit that she begins as a
+        customer.
 
     Returns
     -------
@@ -182,11 +135,13 @@ def customer_value(
 
     Notes
     -----
-    value = margin · expected_spend · Σ_k (1 + d)^−t_k · [E(t_k) − E(t_k−1)], where E(t) is the expected number of
-    purchases up to t, the t_k are 1, 2, ... time units up to the horizon, and d is the rate per time unit that
-    compounds to `discount_rate` over 365.25 days. Purchases are thus paid at the end of the unit in which they fall.
-    The model takes spend not to depend on how often a customer buys. A monetary_value of 0 or below is taken as 0, and
-    counted.
+    value = Σ_k (1 + d)^−t_k · {(margin · expected_spend − cost_to_serve) · [E(t_k) − E(t_k−1)] − retention_cost ·
+    (t_k − t_k−1) · P(t_k−1)}, where E(t) is the expected number of purchases up to t, P(t) the chance still to be a
+    customer at t, the t_k are 1, 2, ... time units up to the horizon, and d is the rate per time unit that compounds to
+    `discount_rate` over 365.25 days. What falls into a time unit is thus paid at its end. A value below 0 is possible:
+    that customer costs more than she is expected to bring. A monetary_value of 0 or below is taken as 0, and counted.
+
+    `value_by_period` shows where the total comes from.
 
     References
     ----------
@@ -218,40 +173,92 @@ def customer_value(
     >>> result.total
     16.25
     """
-    horizon = require_number("horizon", horizon, above=0, at_most=MOST_PERIODS)
-    discount_rate = require_number("discount_rate", discount_rate, above=-1)
-    margin = require_number("margin", margin, at_least=0, at_most=1)
-    model = purchases_fit.model
-    rate = periodic_rate(discount_rate, purchases_fit.time_unit)
-
-    def predict(params: Parameters, frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
-        states = distinct_states(model, params, frequency, recency, T)
-        *state, place = states
-        alive = model.probability_alive(params, frequency, recency, T)
-        undiscounted = model.purchases_if_alive(state[0], horizon, *state[1:])
-        discounted = discounted_purchases(model, states, horizon, rate)
-        return {
-            "probability_alive": alive,
-            "expected_purchases": alive * undiscounted[place],
-            "value": alive * discounted[place] * margin,
-        }
-
-    summary_frame = open_customers(summary, (*PURCHASES, "monetary_value"), argument="summary")
-    n_not_positive = require_spend(spend_fit, summary_frame)
-    answers = predicted(purchases_fit, summary, predict, keep=("frequency", "monetary_value"))
-    frame = with_spend(spend_fit, answers).with_columns(value=nw.col("value") * nw.col("expected_spend"))
-    frame = frame.select(*kept_ids(frame), "probability_alive", "expected_purchases", "expected_spend", "value")
+    horizon = checked_horizon(purchases_fit, horizon)
+    customers = priced(summary, purchases_fit, spend_fit, Terms(margin, cost_to_serve, retention_cost, discount_rate))
+    frame = value_of_each(customers, purchases_fit, spend_fit, horizon)
     sums = one_row(frame, total=nw.col("value").sum(), n=nw.len())
     return CustomerValue(
         frame=to_native(frame),
         total=float(sums["total"]),
         n=int(sums["n"]),
-        n_not_positive=n_not_positive,
+        n_not_positive=customers.n_not_positive,
         horizon=horizon,
         time_unit=purchases_fit.time_unit,
-        discount_rate=discount_rate,
-        margin=margin,
+        **customers.terms._asdict(),
     )
+
+
+def value_by_period(
+    summary: CustomerSummary | Frame,
+    purchases_fit: PurchaseFit,
+    spend_fit: SpendFit,
+    *,
+    horizon: float,
+    discount_rate: float | str,
+    margin: float | str = 1.0,
+    cost_to_serve: float | str = 0.0,
+    retention_cost: float | str = 0.0,
+) -> pd.DataFrame:
+    """Return the expected cash flow of all customers together, period by period: where their value comes from.
+
+    Parameters
+    ----------
+    summary, purchases_fit, spend_fit, horizon, discount_rate, margin, cost_to_serve, retention_cost
+        As for `customer_value`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index period (1, 2, ..., each a time unit of the fit; the last may be shorter); end (of the period, in time
+        units from now); and expected sums over all customers: customers (who begin the period as customers), purchases,
+        revenue, contribution (revenue times margin), cost_to_serve, retention_cost, cash_flow (contribution less both
+        costs), discount_factor, present_value (their product), cumulative_value (up to here; the last is the total of
+        `customer_value`). Amounts are in currency.
+
+    Raises
+    ------
+    InputError
+        As for `customer_value`.
+
+    Notes
+    -----
+    Where discount rates differ between customers, discount_factor is the one that the cash flow of the period has as a
+    whole. For the table of some customers only, pass a summary of these.
+
+    Examples
+    --------
+    Two customers of whom one is sure to be one now, one with a chance of 1/3; at 10 % each year is worth 1/1.1 of the
+    one before:
+
+    >>> import numpy as np, pandas as pd
+    >>> from crmvalue.models.bg_nbd import BG_NBD, Params
+    >>> fit = PurchaseFit(
+    ...     model=BG_NBD, params=Params(r=2.0, alpha=2.0, a=2.0, b=1.0), log_covariance=np.eye(4), log_likelihood=-9.0,
+    ...     gradient_norm=0.0, n_customers=2, time_unit="year",
+    ... )
+    >>> customers = pd.DataFrame({"frequency": [0, 1], "recency": [0.0, 8.0], "T": [8.0, 8.0]})
+    >>> from crmvalue.models.gamma_gamma import GAMMA_GAMMA, Params
+    >>> spend = SpendFit(
+    ...     model=GAMMA_GAMMA, params=Params(p=2.0, q=3.0, v=20.0), log_covariance=np.eye(3), log_likelihood=-9.0,
+    ...     gradient_norm=0.0, n_customers=2, n_without_repeat=1, n_not_positive=0,
+    ... )
+    >>> customers["monetary_value"] = [np.nan, 30.0]
+    >>> table = value_by_period(customers, fit, spend, horizon=2, discount_rate=0.1, margin=0.5, retention_cost=1)
+    >>> table[["customers", "contribution", "cash_flow", "present_value"]].round(3)
+            customers  contribution  cash_flow  present_value
+    period
+    1           1.333         2.955      1.621          1.474
+    2           1.169         2.462      1.293          1.069
+    """
+    import pandas as pd
+
+    horizon = checked_horizon(purchases_fit, horizon)
+    customers = priced(summary, purchases_fit, spend_fit, Terms(margin, cost_to_serve, retention_cost, discount_rate))
+    flows = flows_of_all(customers, purchases_fit, spend_fit, horizon)._asdict()
+    present = flows.pop("present_value")
+    table = pd.DataFrame(flows, index=pd.RangeIndex(1, len(present) + 1, name="period"))
+    factor = present / table["cash_flow"].where(table["cash_flow"] != 0)
+    return table.assign(discount_factor=factor, present_value=present, cumulative_value=present.cumsum())
 
 
 def historical_value(transactions: Transactions | Frame, *, margin: float = 1.0) -> HistoricalValue:
@@ -286,8 +293,8 @@ def historical_value(transactions: Transactions | Frame, *, margin: float = 1.0)
     rows = open_frame(native, argument="transactions", needs=("customer_id", "amount"))
     amount = nw.col("amount").cast(nw.Float64)
     no_amount, no_id = is_missing(amount) | (amount.abs() == np.inf), nw.col("customer_id").is_null()
-    seen = one_row(rows, n=nw.len(), no_amount=count_of(no_amount), no_id=count_of(no_id))
-    if not seen["n"]:
+    seen = count_true(rows, {"no_amount": no_amount, "no_id": no_id, "there": no_id | ~no_id})
+    if not seen["there"]:
         raise InputError("transactions: the frame has no rows. Pass at least one transaction.")
     if seen["no_id"]:
         refuse(rows, "customer_id", "missing", FILL, no_id)
@@ -350,41 +357,3 @@ def textbook_value(contribution_per_period: ArrayLike, retention_rate: ArrayLike
 def count_of(condition: nw.Expr) -> nw.Expr:
     """Count of rows; as integers, for Spark and DuckDB have no sum of booleans."""
     return condition.cast(nw.Int64).sum()
-
-
-def require_spend(fit: SpendFit, frame: AnyFrame) -> int:
-    """Raise InputError where no spend can be expected; return how many customers are taken to have spent nothing."""
-    frequency, spend = nw.col("frequency").cast(nw.Float64), nw.col("monetary_value").cast(nw.Float64)
-    no_mean = frequency <= fit.model.mean_exists_above(fit.params)
-    not_positive = (frequency > 0) & (spend <= 0)
-    seen = one_row(
-        frame,
-        n=nw.len(),
-        no_frequency=count_of(is_missing(frequency) | (frequency.abs() == np.inf)),
-        **{f"broken_{i}": count_of(rule[3](frequency)) for i, rule in enumerate(COUNT_RULES)},
-        no_spend=count_of(missing_spend()),
-        no_mean=count_of(no_mean),
-        not_positive=count_of(not_positive),
-    )
-    if not seen["n"]:
-        raise InputError("customers: the frame has no rows. Pass at least one customer.")
-    if seen["no_frequency"]:
-        refuse(frame, "frequency", "missing or infinite", FILL, is_missing(frequency) | (frequency.abs() == np.inf))
-    for i, (column, problem, remedy, breaks) in enumerate(COUNT_RULES):
-        if seen[f"broken_{i}"]:
-            refuse(frame, column, problem, remedy, breaks(frequency))
-    if seen["no_spend"]:
-        refuse_missing_spend(frame)
-    if seen["no_mean"]:
-        remedy = "The fit has too heavy a tail for a mean there: leave these customers out, or fit on more customers."
-        refuse(frame, "expected_spend", "no finite mean", remedy, no_mean)
-    return int(seen["not_positive"] or 0)
-
-
-def with_spend(fit: SpendFit, frame: AnyFrame) -> AnyFrame:
-    """Return the frame with expected_spend, computed in its engine."""
-    frequency, spend = nw.col("frequency").cast(nw.Float64), nw.col("monetary_value").cast(nw.Float64)
-    known = nw.when((frequency > 0) & (spend > 0)).then(spend).otherwise(nw.lit(0.0))
-    with_known = frame.with_columns(_crm_spend=known)
-    expected = fit.model.expected_spend(fit.params, frequency, nw.col("_crm_spend"))
-    return with_known.with_columns(expected_spend=expected).drop("_crm_spend")

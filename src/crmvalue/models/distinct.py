@@ -30,11 +30,16 @@ class States(NamedTuple):
     place: IntArray  # the row of each customer
 
 
-def distinct_states(model: PurchaseModel, params: Parameters, frequency: Array, recency: Array, T: Array) -> States:
-    """Return the distinct states of these customers; each has her own where parameters differ between them."""
+def distinct_states(
+    model: PurchaseModel, params: Parameters, frequency: Array, recency: Array, T: Array, *apart: Array
+) -> States:
+    """Return the distinct states of these customers; each has her own where parameters differ between them.
+
+    Customers who differ in a column of `apart` have states of their own, too.
+    """
     if any(np.ndim(value) for value in params):
         return States(params, frequency, recency, T, np.arange(len(T)))
-    place = row_codes((T, frequency) if model.is_memoryless else (T, frequency, recency))
+    place = row_codes((T, frequency, *apart) if model.is_memoryless else (T, frequency, recency, *apart))
     first = np.empty(int(place.max()) + 1, dtype=np.int64)
     first[place] = np.arange(len(place))
     return States(params, frequency[first], recency[first], T[first], place)

@@ -403,27 +403,32 @@ def discounted_residual_purchases(
 def predicted(
     fit: PurchaseFit,
     customers: CustomerSummary | Frame,
-    predict: Callable[[Parameters, Array, Array, Array], Mapping[str, AnyArray]],
+    predict: Callable[..., Mapping[str, AnyArray]],
     *,
     keep: Sequence[str] = (),
+    inputs: Sequence[str] = (),
     covariates: Frame | None = None,
     time_unit: TimeUnit | None = None,
 ) -> AnyFrame:
-    """Return customer_id (if there), the columns to keep, and what `predict` makes of each checked history."""
+    """Return customer_id (if there), the columns to keep, and what `predict` makes of each checked history.
+
+    It takes parameters, frequency, recency, T and the columns `inputs`, numbers that were checked before.
+    """
 
     def checked_first(*rows: AnyArray) -> Mapping[str, AnyArray]:
         frequency, recency, T = checked_purchases(frame, rows[:3], is_discrete=fit.model.is_discrete)
-        params = params_with(fit.model, fit.params, checked_scores(fit, frame, rows[3:])) if scores else fit.params
-        return predict(params, frequency, recency * factor, T * factor)
+        more, own = rows[3 : 3 + len(inputs)], rows[3 + len(inputs) :]
+        params = params_with(fit.model, fit.params, checked_scores(fit, frame, own)) if scores else fit.params
+        return predict(params, frequency, recency * factor, T * factor, *more)
 
     factor = units_of_fit(customers, fit, time_unit)
     frame = open_customers(customers, PURCHASES)
     ids, scores = kept_ids(frame), list[str]()
     if fit.effects:
         frame, scores = with_scores(frame, fit.effects, covariates)
-    columns = [name for name in column_names(frame) if name.startswith("_crm_")]
+    columns = [name for name in column_names(frame) if name.startswith("_crm_") and name not in keep]
     frame = frame.select(*ids, *PURCHASES, *(name for name in keep if name not in PURCHASES), *columns)
-    answers = compute_columns(frame, (*PURCHASES, *scores), checked_first)
+    answers = compute_columns(frame, (*PURCHASES, *inputs, *scores), checked_first)
     made = [name for name in column_names(answers) if name not in column_names(frame)]
     return answers.select(*ids, *keep, *made)
 
