@@ -12,7 +12,7 @@ from crmvalue._core import frames
 from crmvalue._core.checks import require_rows
 from crmvalue._core.show import result_text
 from crmvalue._core.types import AnyArray, Array, Frame, IntArray
-from crmvalue.costing.apportion import split, to_cents
+from crmvalue.costing.apportion import split, to_cents, weights_of
 from crmvalue.costing.grouping import group_rows, match
 from crmvalue.costing.ledger import Ledger, as_ledger, read_lines, without_blanks
 from crmvalue.costing.newcomers import Newcomers, newcomers
@@ -216,7 +216,9 @@ def shared_out(loaded: Array, paid: Array, keys: dict[str, AnyArray], tag: str, 
         weight = np.where((month == month[place]) & ~nobody, np.maximum(paid, 0.0), 0.0)
         cents = float(to_cents(np.array([loaded[place] - paid[place]]))[0])
         if cents and weight.sum() > 0:
-            result += split(cents, weight / weight.sum()) / CENTS
+            parts = np.empty(len(weight))
+            split(cents, weights_of(weight), parts)
+            result += parts / CENTS
             result[place] -= cents / CENTS
     return (
         np.rint(result * CENTS) / CENTS if (np.abs(loaded - np.rint(loaded * CENTS) / CENTS) < 1e-8).all() else result

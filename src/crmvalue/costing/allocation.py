@@ -12,7 +12,7 @@ from crmvalue._core import frames
 from crmvalue._core.checks import require_option
 from crmvalue._core.show import result_text
 from crmvalue._core.types import AnyArray, Array, Frame
-from crmvalue.costing.apportion import round_to_sum, split_by, to_cents, weights_of
+from crmvalue.costing.apportion import round_to_sum, split, to_cents
 from crmvalue.costing.drivers import Drivers, read_drivers, read_services
 from crmvalue.costing.grouping import group_rows, match
 from crmvalue.costing.ledger import Ledger, as_ledger, ledger_columns, read_lines, without_blanks
@@ -20,7 +20,7 @@ from crmvalue.costing.names import is_blank, spelled
 from crmvalue.costing.presentation import as_dict, as_html, as_pandas, number_text
 from crmvalue.costing.services import reciprocal, step_down, usual_order
 from crmvalue.errors import InputError
-from crmvalue.finance.exact_sums import CENTS, exact_sum, exact_sums
+from crmvalue.finance.exact_sums import CENTS, exact_sum, exact_sums, whole_cents
 
 Method = Literal["direct", "step_down", "reciprocal"]
 METHODS: tuple[Method, ...] = ("direct", "step_down", "reciprocal")
@@ -152,23 +152,20 @@ def allocate_costs(
     found = read_drivers(drivers, object_id, columns, lines[object_id][named] if has_objects else None)
     own = to_cents(amounts)
     handed, closing = hand_on(own, found, columns, names, method, services, order)
-    parts = np.empty((len(names), len(found.objects)))
-    weights, of = None, ""
-    for row in sorted(range(len(names)), key=lambda place: columns[place] or ""):  # pools of one driver share shares
-        column = columns[row]
-        if column is None or not found.totals[column] > 0:
+    parts, allocated = np.empty((len(names), len(found.objects))), np.zeros(len(names))
+    for row, column in enumerate(columns):
+        if column is not None and found.weights[column].total > 0:
+            split(handed[row], found.weights[column], parts[row])
+            allocated[row] = handed[row]  # what `split` keeps
+        else:
             parts[row] = 0.0
-            continue
-        if weights is None or of != column:
-            weights, of = weights_of(found.quantities[column], found.totals[column]), column
-        split_by(handed[row], weights, parts[row])
     parts.flags.writeable = False
     of_object = (
         exact_sums(lines["amount"][named], match(lines[object_id][named], found.objects), len(found.objects))
         if named.any()
         else np.zeros(len(found.objects))
     )
-    pools = pool_table(names, columns, amounts, own, handed, parts, found)
+    pools = pool_table(names, columns, amounts, own, handed, allocated, found)
     return wrap(checked, found, names, parts, of_object, pools, method, closing)
 
 
@@ -204,7 +201,7 @@ def hand_on(
     """Return the whole cents that each pool has to hand on to objects, with the same sum, and the order of closing."""
     if services is None:
         return own, ""
-    objects = np.array([0.0 if column is None else found.totals[column] for column in columns])
+    objects = np.array([0.0 if column is None else found.weights[column].total for column in columns])
     between = read_services(services, [str(name) for name in names if name is not None], len(names))
     if method == "reciprocal":
         return round_to_sum(reciprocal(own, objects, between, names), own.sum()), ""
@@ -222,14 +219,13 @@ def pool_table(
     amounts: Array,
     own: Array,
     handed: Array,
-    parts: Array,
+    allocated: Array,
     found: Drivers,
 ) -> dict[str, AnyArray]:
     """Account of each pool: what it cost, what services moved, what went to objects and what stays, and why."""
-    allocated = parts.sum(axis=1)
     left = handed - allocated
     fraction = np.where(np.abs(amounts - own / CENTS) > 1e-8, amounts - own / CENTS, 0.0)
-    totals = np.array([np.nan if column is None else found.totals[column] for column in columns])
+    totals = np.array([np.nan if column is None else found.weights[column].total for column in columns])
     rate = np.divide(allocated / CENTS, totals, out=np.full(len(names), np.nan), where=totals > 0)
     reasons = [
         "" if not (cents or part)
@@ -262,9 +258,9 @@ def wrap(
     closing: str,
 ) -> CostAllocation:
     """Wrap the numbers as a result."""
-    allocated = parts.sum(axis=0) / CENTS
-    cost = exact_sums(np.concatenate([direct, allocated]), np.tile(np.arange(len(direct)), 2), len(direct))
-    table = {found.object_id: found.objects, "direct": direct, "allocated": allocated, "cost": cost}
+    cents, whole = parts.sum(axis=0), whole_cents(direct)
+    cost = (whole + cents) / CENTS if whole is not None else direct + cents / CENTS
+    table = {found.object_id: found.objects, "direct": direct, "allocated": cents / CENTS, "cost": cost}
     unallocated = exact_sum(pools["unallocated"])
     said = [SAID[method].format(order=closing)]
     said += [
@@ -289,7 +285,7 @@ def wrap(
         object_id=found.object_id,
         total=ledger.total,
         direct=exact_sum(direct),
-        allocated=float(parts.sum()) / CENTS,
+        allocated=exact_sum(pools["allocated"]),
         unallocated=unallocated,
         method=method,
         assumptions=tuple(said),

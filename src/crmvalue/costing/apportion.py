@@ -11,73 +11,53 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from crmvalue._core.types import Array
+from crmvalue._core.types import Array, BoolArray
 from crmvalue.finance.exact_sums import CENTS, TOLERANCE
 
-MOST_VALUES = 50_000  # largest quantity up to which counts such as orders are split value by value
-
-
-BLOCK = 65_536  # parts that are worked on at a time, so that they stay in the processor's cache
+VALUES = 256  # quantities below this that are whole numbers, such as orders, are split value by value
+BLOCK = 32_768  # parts that are worked on at a time, so that they stay in the processor's cache
+SAMPLE = 16_384  # remainders from which those of very many parts are guessed
+SPREAD = 0.02  # share of the parts on each side of the guess that are compared one by one; five standard errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Weights:
-    """Shares to split by: of each part, or of each value that parts have if these are small counts."""
+    """Quantities to split by; if they are small counts such as orders, how many parts there are of each."""
 
-    share: Array  # of each part, sum 1; or of one part of quantity 0, 1, 2 and so on
-    quantity: Array  # of each part
-    counts: Array | None  # parts of quantity 0, 1, 2 and so on; None if `share` is of each part
-
-
-def blocks(n: int) -> Iterator[slice]:
-    """Slices that together are the n parts."""
-    return (slice(start, start + BLOCK) for start in range(0, n, BLOCK))
+    quantity: Array  # of each part, at least 0
+    total: float  # sum of the quantities
+    codes: NDArray[np.uint8]  # the quantities as small whole numbers; empty if they are none
+    counts: Array  # parts of quantity 0, 1, 2 and so on, shape (VALUES,); empty if they are no small whole numbers
 
 
-def weights_of(quantity: Array, total: float) -> Weights:
-    """Return the shares of quantities of at least 0, whose sum is `total` and above 0."""
-    if len(quantity) > MOST_VALUES and quantity.max() <= MOST_VALUES:
-        counts = np.zeros(int(quantity.max()) + 1)
-        for block in blocks(len(quantity)):
-            code = quantity[block].astype(np.int64)
-            if (code != quantity[block]).any():
-                break
-            counts += np.bincount(code, minlength=len(counts))
-        else:
-            return Weights(share=np.arange(len(counts)) / total, quantity=quantity, counts=counts)
-    return Weights(share=quantity / total, quantity=quantity, counts=None)
+def weights_of(quantity: Array) -> Weights:
+    """Return the weights of quantities of at least 0."""
+    codes = small_counts(quantity) if len(quantity) > VALUES else np.zeros(0, dtype=np.uint8)
+    if not len(codes):
+        return Weights(quantity=quantity, total=float(quantity.sum()), codes=codes, counts=np.zeros(0))
+    # two codes are read as one number of 16 bits: half as many to count
+    pairs = np.bincount(codes.view(np.uint16), minlength=VALUES**2).reshape(VALUES, VALUES)
+    counts = (pairs.sum(axis=0) + pairs.sum(axis=1)).astype(float)
+    counts[0] -= len(codes) - len(quantity)
+    return Weights(quantity=quantity, total=float(counts @ np.arange(VALUES)), codes=codes, counts=counts)
 
 
-def split_by(cents: float, weights: Weights, out: Array) -> None:
-    """Write into `out` what `split` would return, faster where many parts have the same few values."""
-    if weights.counts is None:
-        split(cents, weights.share, out)
-        return
-    exact, counts = weights.share * abs(cents), weights.counts
-    parts = np.floor(exact)
-    missing = int(abs(cents) - float(parts @ counts))
-    if missing >= len(out):  # rounding in the shares of very large amounts
-        split(cents, weights.quantity / weights.quantity.sum(), out)
-        return
-    remainder = np.where(counts > 0, exact - parts, -1.0)
-    equal = np.zeros(len(parts), dtype=bool)
-    if missing > 0:
-        order = np.argsort(-remainder, kind="stable")
-        least = remainder[order[np.searchsorted(np.cumsum(counts[order]), missing)]]
-        above = remainder > least
-        parts += above
-        missing -= int(counts[above].sum())
-        equal = remainder == least
-    sign = -1.0 if cents < 0 else 1.0
-    parts *= sign
-    for block in blocks(len(out)):
-        code = weights.quantity[block].astype(np.int64)
-        np.take(parts, code, out=out[block], mode="clip")
-        if missing > 0:
-            ties = np.flatnonzero(equal[code])[:missing]
-            out[block][ties] += sign
-            missing -= len(ties)
+def small_counts(quantity: Array) -> NDArray[np.uint8]:
+    """Return the quantities as bytes, with a 0 after them if their number is odd; nothing if one is no small count."""
+    codes = np.zeros(len(quantity) + len(quantity) % 2, dtype=np.uint8)
+    for block in blocks(0, len(quantity)):
+        values = quantity[block]
+        if not (values.min() >= 0 and values.max() < VALUES) or (np.floor(values) != values).any():
+            return codes[:0]
+        codes[block] = values
+    return codes
+
+
+def blocks(start: int, stop: int) -> Iterator[slice]:
+    """Slices that together are the parts from `start` to `stop`."""
+    return (slice(place, min(place + BLOCK, stop)) for place in range(start, stop, BLOCK))
 
 
 def to_cents(amount: Array) -> Array:
@@ -87,19 +67,88 @@ def to_cents(amount: Array) -> Array:
     return np.where(is_whole, nearest, np.trunc(amount * CENTS))
 
 
-def split(cents: float, share: Array, out: Array | None = None) -> Array:
-    """Split whole cents in proportion to `share` (at least 0, sum 1); the parts are whole and add up, shape (n,).
+def split(cents: float, weights: Weights, out: Array) -> None:
+    """Split whole cents in proportion to quantities that are not all 0, into `out`; the parts are whole and add up.
 
     Each part is rounded down; the cents that are then missing go, one each, to the parts with the largest remainders,
     and among equal ones to the first. A negative amount is split like its opposite.
     """
-    remainder = share * abs(cents)
-    parts = np.floor(remainder, out=out)
-    np.subtract(remainder, parts, out=remainder)
-    missing = int(abs(cents) - parts.sum())
+    size = abs(cents)
+    exact = np.arange(len(weights.counts)) / weights.total * size
+    missing = int(size - np.floor(exact) @ weights.counts)
+    if len(weights.codes) and 0 <= missing < len(out):  # else rounding in the shares of very large amounts
+        split_values(exact, missing, weights, out)
+    else:
+        split_parts(size, weights, out, *guess(size, weights))
+    if cents < 0:
+        np.negative(out, out=out)
+
+
+def split_values(exact: Array, missing: int, weights: Weights, out: Array) -> None:
+    """Write the parts of counts from a table of a part for each value: all that differs are cents for equal ones."""
+    parts, counts = np.floor(exact), weights.counts
+    remainder = np.where(counts > 0, exact - parts, -1.0)
+    is_tie, cut = np.zeros(len(parts), dtype=bool), 0
     if missing > 0:
-        top_up(parts, remainder, missing)
-    return np.negative(parts, out=parts) if cents < 0 else parts
+        order = np.argsort(-remainder, kind="stable")
+        least = remainder[order[np.searchsorted(np.cumsum(counts[order]), missing)]]
+        is_above, is_tie = remainder > least, remainder == least
+        parts += is_above
+        cut = place_of_tie(weights.codes, is_tie, missing - int(counts[is_above].sum()))
+    for table, start, stop in ((parts + is_tie, 0, cut), (parts, cut, len(out))):
+        for block in blocks(start, stop):
+            np.take(table, weights.codes[block].astype(np.intp), out=out[block], mode="clip")
+
+
+def place_of_tie(codes: NDArray[np.uint8], is_tie: BoolArray, n: int) -> int:
+    """Return the place after the first n codes that are ties."""
+    for block in blocks(0, len(codes)) if n > 0 else ():
+        here = np.zeros(block.stop - block.start, dtype=bool)
+        for value in np.flatnonzero(is_tie).tolist():
+            here |= codes[block] == value
+        found = int(np.count_nonzero(here))
+        if found >= n:
+            return int(block.start + np.flatnonzero(here)[n - 1] + 1)
+        n -= found
+    return 0
+
+
+def guess(size: float, weights: Weights) -> tuple[float, float]:
+    """Return bounds of the smallest remainder that is rounded up, from a sample if there are very many parts."""
+    n = len(weights.quantity)
+    if n < 8 * SAMPLE:
+        return -np.inf, np.inf
+    exact = weights.quantity[:: n // SAMPLE] / weights.total * size
+    remainder = exact - np.floor(exact)
+    share = 1 - remainder.mean()  # the remainders add up to the number of parts that are rounded up
+    low, high = (int((share + side * SPREAD) * len(remainder)) for side in (-1, 1))
+    inside = [place for place in (low, high) if 0 <= place < len(remainder)]
+    remainder.partition(inside)
+    return remainder[low] if low in inside else -np.inf, remainder[high] if high in inside else np.inf
+
+
+def split_parts(size: float, weights: Weights, out: Array, low: float, high: float) -> None:
+    """Write the parts of any quantities: remainders above `high` are rounded up, those from `low` on are compared."""
+    places, remainders, reached, room = [], [], 0.0, np.empty(min(BLOCK, len(out)))
+    for block in blocks(0, len(out)):
+        exact = np.divide(weights.quantity[block], weights.total, out=room[: block.stop - block.start])
+        exact *= size
+        parts = np.floor(exact, out=out[block])
+        exact -= parts
+        is_above = exact > high
+        parts += is_above
+        reached += float(parts.sum())
+        near = np.flatnonzero((exact >= low) ^ is_above)
+        places.append(near + block.start)
+        remainders.append(exact[near])
+    place, remainder, missing = np.concatenate(places), np.concatenate(remainders), int(size - reached)
+    if not 0 <= missing <= len(place) and len(place) < len(out):  # the guess was wrong
+        split_parts(size, weights, out, -np.inf, np.inf)
+    elif missing:
+        more = np.zeros(len(place))
+        # too many only where a share of a very large amount was rounded to the whole number above it: remainder 0
+        top_up(more, remainder if missing > 0 else np.where(out > 0, -remainder, -np.inf), abs(missing))
+        out[place] += np.sign(missing) * more
 
 
 def top_up(parts: Array, remainder: Array, missing: int) -> None:
@@ -111,11 +160,9 @@ def top_up(parts: Array, remainder: Array, missing: int) -> None:
         if not missing:
             return
     least = np.partition(remainder, n - missing)[n - missing]
-    above = remainder > least
-    np.add(parts, above, out=parts)
-    equal = remainder == least
-    last = np.flatnonzero(equal)[missing - 1 - int(np.count_nonzero(above))]
-    np.add(parts[: last + 1], equal[: last + 1], out=parts[: last + 1])
+    is_above = remainder > least
+    parts += is_above
+    parts[np.flatnonzero(remainder == least)[: missing - int(np.count_nonzero(is_above))]] += 1
 
 
 def round_to_sum(amounts: Array, total: float) -> Array:

@@ -12,6 +12,7 @@ from crmvalue._core import frames
 from crmvalue._core.checks import require_rows
 from crmvalue._core.frames import AnyFrame
 from crmvalue._core.types import AnyArray, Array, Frame
+from crmvalue.costing.apportion import Weights, weights_of
 from crmvalue.costing.grouping import group_rows, match, ranked
 from crmvalue.costing.names import is_blank, spelled
 from crmvalue.errors import InputError
@@ -23,8 +24,7 @@ class Drivers:
     """Driver quantities of cost objects, in the order of the names of these: no row order can change a result."""
 
     objects: AnyArray  # names of the cost objects, distinct, shape (n_objects,)
-    quantities: dict[str, Array]  # each driver, at least 0, shape (n_objects,)
-    totals: dict[str, float]  # sum of each driver
+    weights: dict[str, Weights]  # quantities of each driver, at least 0, shape (n_objects,)
     object_id: str  # column that names the cost objects
     without_drivers: int  # cost objects that only the ledger names; their drivers are 0
     model: AnyFrame  # the frame of the drivers, for its engine
@@ -48,21 +48,19 @@ def read_drivers(drivers: Frame, object_id: str, columns: Sequence[str | None], 
         raise InputError("drivers: the frame has no rows. Pass at least one cost object.")
     require_rows(~is_missing(objects), f"drivers, column {object_id!r}", "missing name", "Drop or name these rows.")
     objects, order = distinct_objects(objects, object_id)
-    quantities = {}
+    extra = np.array([], dtype=objects.dtype) if named is None or not len(named) else unknown_objects(named, objects)
+    weights = {}
     for column, values in arrays.items():
         quantity = np.asarray(values, dtype=float)
         quantity = quantity if order is None else quantity[order]
-        require_quantities(quantity, objects, column)
-        quantities[column] = quantity
-    extra = np.array([], dtype=objects.dtype) if named is None or not len(named) else unknown_objects(named, objects)
+        weights[column] = weights_of(np.append(quantity, np.zeros(len(extra))) if len(extra) else quantity)
+        if not len(weights[column].codes):  # small counts are numbers of at least 0
+            require_quantities(quantity, weights[column].total, objects, column)
     if len(extra):
         objects = np.concatenate([objects, extra.astype(objects.dtype)])
-        quantities = {name: np.append(values, np.zeros(len(extra))) for name, values in quantities.items()}
-    totals = {name: float(values.sum()) for name, values in quantities.items()}
     return Drivers(
         objects=objects,
-        quantities=quantities,
-        totals=totals,
+        weights=weights,
         object_id=object_id,
         without_drivers=len(extra),
         model=opened,
@@ -89,15 +87,16 @@ def distinct_objects(objects: AnyArray, object_id: str) -> tuple[AnyArray, AnyAr
     return ordered, np.argsort(rank)
 
 
-def require_quantities(quantity: Array, objects: AnyArray, column: str) -> None:
-    """Raise InputError unless all quantities are numbers of at least 0."""
-    if quantity.min() >= 0 and quantity.max() < np.inf:  # a missing one is neither
+def require_quantities(quantity: Array, total: float, objects: AnyArray, column: str) -> None:
+    """Raise InputError unless all quantities are numbers of at least 0, as their total then is."""
+    if quantity.min() >= 0 and total < np.inf:  # a missing one is neither
         return
     said = f"drivers, column {column!r}"
     remedy = "Fill it; a driver that is known to be nothing is 0."
     require_rows(np.isfinite(quantity), said, "missing or infinite driver", remedy, labels=objects, label="object")
     remedy = "A driver causes cost: net reversals off before, or leave these objects out."
     require_rows(quantity >= 0, said, "negative driver", remedy, labels=objects, label="object")
+    raise InputError(f"{said}: the sum is too large for a number. Take a larger unit.")
 
 
 def unknown_objects(named: AnyArray, objects: AnyArray) -> AnyArray:
