@@ -170,5 +170,7 @@ def test_parameters_that_make_no_curve_are_refused(shape: Any, params: tuple[flo
 def test_every_channel_that_cannot_be_fitted_is_named() -> None:
     falling = pd.DataFrame({"spend": np.arange(1.0, 9.0), "result": np.arange(8.0, 0.0, -1.0)})
     data = pd.concat([past("power", 20), falling.assign(channel="tv"), falling.assign(channel="web")])
-    with pytest.raises(ConvergenceError, match="channel 'tv': no curve fits.*channel 'web'.*leave these channels out"):
+    with pytest.raises(ConvergenceError, match="channels 'tv', 'web': no curve fits.*leave these channels out"):
         fit_response_curves(data)
+    with pytest.raises(ConvergenceError, match="^channel 'tv': no curve fits"):
+        fit_response_curves(data[data["channel"] != "web"])

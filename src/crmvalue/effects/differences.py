@@ -110,7 +110,8 @@ def difference_in_differences(
     time : str
         Column of the period: a date, a number, or text that sorts by time, such as 2024-03.
     absent : {"refuse", "zero"}
-        What a unit without a row in a period means: an error, or an outcome of 0.
+        What a unit without a row in a period means: an error, or an outcome of 0. A unit without any row is not there:
+        `campaign_panel` makes a panel of receipts with those who bought nothing.
     confidence : float
         Of the intervals, 0.95 for 95 %.
 

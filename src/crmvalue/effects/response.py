@@ -131,18 +131,25 @@ def fit_response_curves(
     if isinstance(shape, Mapping):
         for name in channels:
             require_option(f"shape of {name!r}", shape.get(name), SHAPES)
-    fitted, failed = [], []
+    fitted: list[ResponseCurve] = []
+    failed: dict[str, list[str]] = {}  # channels by why they have no curve
     for name in channels:
         rows = np.array([each == name for each in names])
         wanted = shape[name] if isinstance(shape, Mapping) else shape
         try:
             fitted.append(fit_channel(name, spent[rows], got[rows], wanted, baseline=baseline))
         except ConvergenceError as error:
-            failed.append(str(error))
+            failed.setdefault(str(error).removeprefix(f"channel {name!r}: "), []).append(name)
     if failed:
         remedy = "Pass periods with a wider range of spend, another shape, or leave these channels out."
-        raise ConvergenceError(" ".join([*failed, remedy]))
+        raise ConvergenceError(" ".join([*(said_of(names, why) for why, names in failed.items()), remedy]))
     return ResponseCurves(curves=tuple(fitted), assumptions=ASSUMPTIONS, notes=notes_on(fitted))
+
+
+def said_of(names: list[str], why: str) -> str:
+    """Return the channels that fail for one reason, and it."""
+    listed = ", ".join(map(repr, names))
+    return f"{'channel' if len(names) == 1 else 'channels'} {listed}: {why}"
 
 
 def read_spend(frame: Frame, channel: str, spend: str, result: str) -> tuple[list[str], Array, Array]:
