@@ -16,12 +16,12 @@ NEGLIGIBLE = 42.0  # exp(-42) = 6e-19 does not reach the last digit of a sum
 
 
 @lru_cache(maxsize=32)
-def unit_rule(panels: int) -> tuple[Array, Array]:
-    """Nodes and weights on [0, 1], cut into equal panels."""
-    x, weights = np.polynomial.legendre.leggauss(NODES)
+def unit_rule(panels: int, nodes: int = NODES) -> tuple[Array, Array]:
+    """Nodes and weights on [0, 1], cut into equal panels of so many nodes."""
+    x, weights = np.polynomial.legendre.leggauss(nodes)
     starts = np.arange(panels)[:, None]
-    nodes = ((starts + 0.5 * (x + 1)) / panels).ravel()
-    return nodes, np.tile(0.5 * weights / panels, panels)
+    places = ((starts + 0.5 * (x + 1)) / panels).ravel()
+    return places, np.tile(0.5 * weights / panels, panels)
 
 
 def as_rows(*values: float | Array) -> tuple[tuple[int, ...], list[Array]]:

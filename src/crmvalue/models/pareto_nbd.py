@@ -12,7 +12,7 @@ purchase and T: nothing cancels, and no case (α = β, s = 1, recency = T) needs
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +30,9 @@ from crmvalue._core.special import (
     trigamma_rise,
 )
 from crmvalue._core.types import Array, IntArray
+from crmvalue.models import departures as departure_table
+from crmvalue.models import nbd
+from crmvalue.models.likelihood import row_by_row
 from crmvalue.models.model import Histories, Process, PurchaseModel
 from crmvalue.models.nbd import NBD
 
@@ -143,6 +146,35 @@ def moments(
         bend[j, i] = bend[i, j]
     bend[2, 2] -= 1 / s[:, 0] ** 2
     return mean, bend
+
+
+def summed(frequency: Array, recency: Array, T: Array, counts: IntArray) -> Callable[[Params], Derivatives]:
+    """Return the log-likelihood over all customers, with its derivatives, as a function of the parameters.
+
+    Purchases come from a histogram of frequency and one of T, and the odds from a table of the integral where customers
+    share frequencies and times; else each row is integrated for itself.
+    """
+    each = row_by_row(PARETO_NBD, (frequency, recency, T), counts)
+    left = departure_table.summed(frequency, recency, T, counts)
+    if left is None:
+        return each
+    bought = nbd.summed(frequency, recency, T, counts)
+
+    def total(params: Params) -> Derivatives:
+        gone = left(*params)
+        if gone is None:
+            return each(params)
+        r, alpha, s, beta = params
+        smooth = bought(nbd.Params(r, alpha))
+        end = 1 / (beta + T)
+        passed, grown = counts @ (T * end) / beta, counts @ np.log1p(T / beta)  # sums of 1/β − 1/(β+T) and log (β+T)/β
+        gradient = gone.gradient + np.array([*smooth.gradient, -grown, s * passed])
+        hessian = gone.hessian.copy()
+        hessian[:2, :2] += smooth.hessian
+        hessian[2:, 2:] += np.array([[0.0, passed], [passed, -s * (counts @ (T * end * (1 / beta + end))) / beta]])
+        return Derivatives(value=gone.value + smooth.value - s * grown, gradient=gradient, hessian=hessian)
+
+    return total
 
 
 def start(frequency: Array, recency: Array, T: Array, counts: IntArray) -> Params:
@@ -282,6 +314,7 @@ PARETO_NBD = PurchaseModel(
     is_memoryless=True,
     log_likelihood=log_likelihood,
     derivatives=derivatives,
+    summed=summed,
     start=start,
     diagnosis=diagnosis,
     limit=limit,
