@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from crmvalue.churn import contract_churn_rates, contract_revenue_bridge, prepare_contracts, revenue_bridge
 from crmvalue.data.transactions import prepare_transactions
 from crmvalue.errors import InputError
-from tests.conftest import to_pandas
 
 few = settings(deadline=None, max_examples=60)
 PARTS = ["new", "returned", "expanded", "contracted", "lost"]
@@ -133,28 +132,6 @@ def test_a_period_that_is_not_complete_is_missing_at_both_ends():
     assert table["closing"].isna().tolist() == [False, True]
     table = revenue_bridge(rows, observation_start="2024-01-03", observation_end="2024-03-31").frame
     assert table["closing"].isna().tolist() == [True, False]
-
-
-def test_every_engine_gives_the_same_bridge(as_engine):
-    rng = np.random.default_rng(7)
-    date = (np.datetime64("2023-11-05") + rng.integers(0, 300, 300)).astype("datetime64[s]")
-    frame = pd.DataFrame(
-        {"customer_id": rng.integers(0, 40, 300), "date": date, "amount": rng.integers(-4, 12, 300) / 4}
-    )
-    frame["region"] = np.where(frame["customer_id"] % 3, "north", "south")
-    given_frame = as_engine(frame)
-    prepared, in_pandas = (prepare_transactions(source, keep=["region"]) for source in (given_frame, frame))
-    for by in (None, "region"):
-        found = revenue_bridge(prepared, by=by).frame
-        wanted = revenue_bridge(in_pandas, by=by).frame
-        assert type(found) is type(given_frame)
-        found = to_pandas(found)
-        assert pd.to_datetime(found["period"]).tolist() == wanted["period"].tolist()
-        for column in wanted.columns.drop("period"):
-            if column == "region":
-                assert found[column].tolist() == wanted[column].tolist()
-            else:
-                np.testing.assert_array_equal(found[column].astype(float), wanted[column].astype(float))
 
 
 def test_bridges_that_cannot_be_are_refused():

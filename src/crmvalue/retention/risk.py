@@ -98,7 +98,8 @@ def churn_risk(
         \text{expected gain} = \text{success} \cdot \text{value at risk} - \text{cost of the contact}
 
     So the list is led neither by those surely gone with little value nor by the best who surely are there. A contact
-    is taken to change nothing for those who are alive. Nothing is discounted: keep the horizon short.
+    is taken to change nothing for those who are alive. Nothing is discounted: keep the horizon short. Models work in
+    memory: of a lazy frame, each distinct history is read into Python, once; the ids stay where they are.
 
     References
     ----------
