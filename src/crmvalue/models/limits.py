@@ -23,6 +23,7 @@ Model: TypeAlias = PurchaseModel | RetentionModel | SpendModel
 AnyModel = TypeVar("AnyModel", PurchaseModel, RetentionModel, SpendModel)
 
 LOST = 1e-3  # log-likelihood by which a limit may be below the place where the search for it ended
+NEAR = 1e-6  # log-likelihood that a step to the maximum would still gain
 VAGUE = 2.0  # standard error of a logarithm above which the data hardly show the parameter: a factor of 50 either way
 STRONG = 0.97  # correlation of two estimates above which neither is known alone
 MANY_ONCE = 0.85  # share of customers with a single purchase that leaves little to learn from
@@ -64,7 +65,7 @@ def best_fit(model: AnyModel, data: Sequence[Array], counts: IntArray, design: D
                     return with_finding(simpler, tends_to(model, params, limit))
             if ended.converged and not held:
                 return found_at(model, free, ended, design, found)
-            if ended.converged:
+            if ended.converged or (held and is_near(ended.here)):
                 said = (" ".join([*held, *diagnoses(model, params, held)]), *found)
                 return found_at(model, free, ended, design, said)
             farthest = int(free[np.argmax(np.abs(ended.point - point)[free])])
@@ -89,6 +90,12 @@ def climb_along(evaluate: Callable[[Array], Derivatives], point: Array, free: In
 
     ended = climb(evaluate_part, point[free])
     return Ascent(point=whole(ended.point), here=ended.here, steps=ended.steps, converged=ended.converged)
+
+
+def is_near(here: Derivatives) -> bool:
+    """Whether a maximum is so near that rounding, at a parameter held far out, hides the way to it."""
+    curvature, axes = np.linalg.eigh(-here.hessian)
+    return bool(curvature[0] > 0) and 0.5 * float(np.sum((axes.T @ here.gradient) ** 2 / curvature)) < NEAR
 
 
 def estimates(model: Model, point: Array, design: Design) -> tuple[tuple[float, ...], tuple[Effect, ...]]:
@@ -174,7 +181,7 @@ def findings(
     model: Model, ended: Ascent, free: IntArray, data: Sequence[Array], counts: IntArray, design: Design
 ) -> tuple[str, ...]:
     """Return what an analyst should know before the estimates are used."""
-    if not ended.converged:
+    if not np.linalg.eigvalsh(ended.here.hessian)[-1] < 0:  # nothing is known of errors where it is no maximum
         return ()
     said = []
     params, effects = estimates(model, ended.point, design)
