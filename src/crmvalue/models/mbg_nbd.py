@@ -19,7 +19,7 @@ from crmvalue._core.optimise import Derivatives
 from crmvalue._core.special import expit, purchases_until_dropout
 from crmvalue._core.types import Array, IntArray
 from crmvalue.models import bg_nbd
-from crmvalue.models.bg_nbd import Params, diagnosis, limit, start
+from crmvalue.models.bg_nbd import Params, diagnosis, limit
 from crmvalue.models.model import Histories, Process, PurchaseModel
 
 
@@ -36,6 +36,12 @@ def derivatives(params: Params, frequency: Array, recency: Array, T: Array) -> D
 def summed(frequency: Array, recency: Array, T: Array, counts: IntArray) -> Callable[[Params], Derivatives]:
     """Return the log-likelihood over all customers, with its derivatives, as a function of the parameters."""
     return bg_nbd.summed_of_stays(frequency + 1, frequency, recency, T, counts)
+
+
+def start(frequency: Array, recency: Array, T: Array, counts: IntArray) -> Params:
+    """Begin as BG/NBD does, with more purchases from fewer customers, as some leave after the first."""
+    r, alpha, _, _ = bg_nbd.start(frequency, recency, T, counts)
+    return Params(r=1.8 * r, alpha=1.6 * alpha, a=0.8, b=1.6)
 
 
 def probability_alive(params: Params, frequency: Array, recency: Array, T: Array) -> Array:

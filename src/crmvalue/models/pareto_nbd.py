@@ -184,7 +184,7 @@ def start(frequency: Array, recency: Array, T: Array, counts: IntArray) -> Param
     mean = counts @ frequency / n
     variance = counts @ (frequency - mean) ** 2 / n
     r = float(np.clip(mean**2 / np.maximum(variance - mean, 0.01 * mean), 0.1, 10))
-    return Params(r=r, alpha=float(0.6 * r * time / mean), s=0.6, beta=float(0.5 * time))
+    return Params(r=2 * r, alpha=float(1.1 * r * time / mean), s=0.5, beta=float(0.25 * time))
 
 
 def diagnosis(params: Params) -> str:
