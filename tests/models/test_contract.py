@@ -16,6 +16,7 @@ SPEND_MODELS = [model for model in MODELS.values() if isinstance(model, SpendMod
 ALL_MODELS = [*PURCHASE_MODELS, *SPEND_MODELS]
 
 positive = st.floats(0.05, 50)
+events = st.integers(1, 6).map(float)  # k of regular buyers, the one parameter that is a whole number
 
 
 def data_for(model, n=400, seed=11):
@@ -35,7 +36,7 @@ def histories(draw):
     """Draw a customer history that is possible."""
     T = draw(st.floats(0.01, 5_000))
     frequency = draw(st.integers(0, 5_000))
-    recency = T * draw(st.floats(0, 1)) if frequency else 0.0
+    recency = T * draw(st.floats(1e-6, 1)) if frequency else 0.0  # a repeat purchase takes time
     return np.array([float(frequency)]), np.array([recency]), np.array([T])
 
 
@@ -43,7 +44,8 @@ def histories(draw):
 def purchase_cases(draw):
     """Draw a model, parameters and a history."""
     model = draw(st.sampled_from(PURCHASE_MODELS))
-    params, (frequency, recency, T) = model.Params(*(draw(positive) for _ in model.Params._fields)), draw(histories())
+    params = model.Params(*(draw(events if name == "k" else positive) for name in model.Params._fields))
+    frequency, recency, T = draw(histories())
     if model.is_discrete:  # at most one purchase at each opportunity
         T = np.ceil(np.minimum(T, 500))
         recency = np.ceil(np.minimum(recency, T))
@@ -74,7 +76,10 @@ def test_predictions_are_finite_and_in_their_ranges(case, horizon):
     assert expected[0] >= 0
     # nobody buys more than a customer who never leaves
     scale = sum(params[:2]) if model.is_discrete else params[1]
-    assert expected[0] <= (params[0] + frequency[0]) * horizon / (scale + T[0]) * (1 + 1e-9)
+    k = getattr(params, "k", 1.0)  # and she may have had k − 1 of the k events of the next purchase
+    had = k - 1
+    most = ((params[0] + k * frequency[0] + had) * horizon / (scale + T[0]) + had) / k
+    assert expected[0] <= most * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("model", PURCHASE_MODELS, ids=repr)
@@ -83,6 +88,8 @@ def test_nothing_fails_over_the_widest_ranges(model):
     for i in range(60):
         values = 10 ** rng.uniform(-3, 4, len(model.Params._fields))
         values[-2 if i % 5 == 0 else 0] = 1.0 if i % 3 == 0 else values[-1]  # a = 1, s = 1, equal parameters
+        if "k" in model.Params._fields:
+            values[-1] = 1.0 + i % 12
         params = model.Params(*values.tolist())
         T = np.array([0.0, 10 ** rng.uniform(-2, 3.86), 7_305.0, 365.0])
         frequency = np.array([0.0, np.floor(10 ** rng.uniform(0, 3.7)), 5_000.0, 0.0])
@@ -237,7 +244,9 @@ def test_derivatives_agree_with_differences_of_the_log_likelihood(model):
     params, data = data_for(model, n=60)
     found = model.derivatives(params, *data)
     assert found.value == pytest.approx(model.log_likelihood(params, *data), rel=1e-14)
-    for j, value in enumerate(params):
+    for j, (name, value) in enumerate(zip(params._fields, params, strict=True)):
+        if name == "k":
+            continue  # a whole number has no derivatives
         step = 1e-4 * value
         points = [model.Params(*(v + k * step * (i == j) for i, v in enumerate(params))) for k in (-2, -1, 1, 2)]
         weights = np.array([1, -8, 8, -1]) / (12 * step)  # the five-point rule: its error is of order step⁴
@@ -262,7 +271,7 @@ def test_counts_weigh_as_repeated_rows(model):
 @pytest.mark.parametrize("model", ALL_MODELS, ids=repr)
 def test_parameters_may_differ_between_customers(model):
     params, data = data_for(model, n=40)
-    other = model.Params(*(1.3 * value for value in params))
+    other = model.Params(*(value + 1 if name == "k" else 1.3 * value for name, value in params._asdict().items()))
     first = np.arange(40) % 2 == 0
     mixed = model.Params(*(np.where(first, x, y) for x, y in zip(params, other, strict=True)))
     wanted = np.where(first, model.log_likelihood(params, *data), model.log_likelihood(other, *data))

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from crmvalue.models.bdw import BDW
 from crmvalue.models.bg_bb import BG_BB
+from crmvalue.models.bg_cnbd_k import BG_CNBD_K
 from crmvalue.models.bg_nbd import BG_NBD
 from crmvalue.models.discrete_pareto import DISCRETE_PARETO
 from crmvalue.models.discrete_weibull import DISCRETE_WEIBULL
@@ -14,6 +15,7 @@ from crmvalue.models.gamma_gamma import GAMMA_GAMMA
 from crmvalue.models.gamma_gamma_on_frequency import GAMMA_GAMMA_ON_FREQUENCY
 from crmvalue.models.geometric import GEOMETRIC
 from crmvalue.models.ggompertz_nbd import GGOMPERTZ_NBD
+from crmvalue.models.mbg_cnbd_k import MBG_CNBD_K
 from crmvalue.models.mbg_nbd import MBG_NBD
 from crmvalue.models.model import PurchaseModel, RetentionModel, SpendModel
 from crmvalue.models.nbd import NBD
@@ -29,6 +31,8 @@ MODELS: Mapping[str, PurchaseModel | SpendModel | RetentionModel] = MappingProxy
             MBG_NBD,
             PARETO_NBD,
             GGOMPERTZ_NBD,
+            BG_CNBD_K,
+            MBG_CNBD_K,
             BG_BB,
             GAMMA_GAMMA,
             GAMMA_GAMMA_ON_FREQUENCY,

@@ -6,7 +6,7 @@ the time ahead together, are negative binomial, and lie at random in that time. 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
@@ -27,6 +27,7 @@ NEGLIGIBLE = 42.0  # exp(-42) = 6e-19 does not reach the last digit of a sum
 SMALLEST = 700.0  # exp(-700) is the smallest number that is counted with
 MOST_STEPS = 2_048  # events that are counted one by one; beyond, they are summed in blocks
 ROWS_AT_ONCE = 2_048  # stay in the processor's cache
+BLOCK_ROWS_AT_ONCE = 32  # the same, where each has hundreds of terms
 FARTHEST = 1e18  # more purchases than can be expected
 LAST_DIGIT = 1e-17
 TINY = 1e-300
@@ -54,7 +55,8 @@ class Moment(NamedTuple):
     bought: Array  # purchases that they bring until she leaves: the mean of [1 − (1−p)^m] / p
 
 
-Gain: TypeAlias = Callable[[Moment], Array | float]
+Gain: TypeAlias = Callable[[Moment], Array | None]
+"""What a number of events is worth; None where it is worth nothing."""
 
 
 def purchases(at: Moment) -> Array:
@@ -67,9 +69,9 @@ def survival(at: Moment) -> Array:
     return at.stays
 
 
-def purchase_rate(at: Moment) -> Array | float:
+def purchase_rate(at: Moment) -> Array | None:
     """Return the rate of her purchases."""
-    return at.speed * at.stays if at.completes else 0.0
+    return at.speed * at.stays if at.completes else None
 
 
 def quiet_sum(k: float | Array, shape: float | Array, share: float | Array) -> Array:
@@ -106,12 +108,14 @@ def expectation(gain: Gain, *values: float | Array) -> Array:
         for begin in range(0, len(rows_k), ROWS_AT_ONCE):
             part = rows_k[begin : begin + ROWS_AT_ONCE]
             total[part] = by_steps(gain, round(k), chosen(ahead, part), quiet[part])
-        for row in np.flatnonzero((ahead.k == k) & ~near):
-            total[row] = by_blocks(gain, round(k), chosen(ahead, row))
+        rows_k = np.flatnonzero((ahead.k == k) & ~near)
+        for begin in range(0, len(rows_k), BLOCK_ROWS_AT_ONCE):
+            part = rows_k[begin : begin + BLOCK_ROWS_AT_ONCE]
+            total[part] = by_blocks(gain, round(k), chosen(ahead, part))
     return total.reshape(shape)
 
 
-def chosen(ahead: Ahead, rows: IntArray | np.intp) -> Ahead:
+def chosen(ahead: Ahead, rows: IntArray) -> Ahead:
     """Return some of the rows."""
     return Ahead(*(value[rows] for value in ahead))
 
@@ -139,7 +143,8 @@ def by_steps(gain: Gain, k: int, ahead: Ahead, quiet: Array) -> Array:
     while going:
         chance = split.sum(axis=0)
         completes = (y + 1) % k == 0
-        added = chance * gain(Moment(completes, (n + y) / end, stays, bought))
+        worth = gain(Moment(completes, (n + y) / end, stays, bought))
+        added = np.zeros_like(n) if worth is None else chance * worth
         total += added
         if completes:
             falls = np.maximum(chance / before, u**k)  # and so do later terms, at most by this factor each purchase
@@ -155,27 +160,39 @@ def by_steps(gain: Gain, k: int, ahead: Ahead, quiet: Array) -> Array:
     return total
 
 
-def by_blocks(gain: Gain, k: int, ahead: Ahead) -> float:
+def by_blocks(gain: Gain, k: int, ahead: Ahead) -> Array:
     """Sum over so many events that they are summed in blocks, by Gauss rules for sums over whole numbers.
 
     At a fixed rest of y by k, everything is a smooth function of the purchases m that y events bring.
     """
-    n, scale, horizon = ahead.shape, ahead.scale, ahead.horizon
-    growth = horizon / scale
-    fine = int(np.ceil(np.log2(np.maximum(1.0, np.sqrt(n) / 3))))  # a block is as long as three standard deviations, at most
+    n, growth = ahead.shape, ahead.horizon / ahead.scale
     least = growth * np.maximum(n - np.sqrt(2 * SMALLEST * n), 0)
     least = np.maximum(least - np.sqrt(2 * SMALLEST * least), 0)
+    fine = np.ceil(np.log2(np.maximum(1.0, np.sqrt(n) / 3)))  # blocks of three standard deviations at most
+    limits = zip(fine, least / k, most_events(n + k - 1, growth) / k, strict=True)
+    edges = [block_ends(int(finest), low, high) for finest, low, high in limits]
+    row = np.repeat(np.arange(len(n)), [len(ends) for ends in edges])
+    begins = np.concatenate(edges)
+    log_terms = log_sums(gain, k, chosen(ahead, row), begins, rests=[k - 1])  # a look at one of k terms is enough
+    highest = np.full(len(n), -np.inf)
+    np.maximum.at(highest, row, log_terms)
+    matters = log_terms > np.maximum(highest - 1.5 * NEGLIGIBLE, -SMALLEST)[row]
+    kept = np.flatnonzero((matters[:-1] | matters[1:]) & (row[:-1] == row[1:]))
+    if not len(kept):
+        return np.zeros(len(n))  # smaller than any number
+    rules = [sum_rule_of(int(length)) for length in np.diff(begins)[kept]]
+    m = begins[kept, None] + np.stack([nodes for nodes, _ in rules])
+    own = np.repeat(row[kept], SUMMED)
+    terms = np.exp(log_sums(gain, k, chosen(ahead, own), m.ravel(), rests=range(k)))
+    weights = np.concatenate([weight for _, weight in rules])
+    return np.bincount(own, weights * terms, minlength=len(n)).astype(float)
+
+
+def block_ends(fine: int, low: float, high: float) -> Array:
+    """Return the ends of the blocks that cover what lies between."""
     edges = block_edges(fine)
-    low, high = np.searchsorted(edges, [least / k, most_events(n + k - 1, growth) / k])
-    edges = edges[max(int(low) - 1, 0) : int(high) + 2]
-    log_terms = log_sums(gain, k, ahead, edges)
-    kept = np.maximum(log_terms[:-1], log_terms[1:]) > max(log_terms.max() - 1.5 * NEGLIGIBLE, -SMALLEST)
-    if not kept.any():
-        return 0.0  # smaller than any number
-    begins, lengths = edges[:-1][kept], np.diff(edges)[kept]
-    rules = [sum_rule_of(int(length)) for length in lengths]
-    m = np.concatenate([begin + nodes for begin, (nodes, _) in zip(begins, rules, strict=True)])
-    return float(np.exp(log_sums(gain, k, ahead, m)) @ np.concatenate([weights for _, weights in rules]))
+    first, last = np.searchsorted(edges, [low, high])
+    return edges[max(int(first) - 1, 0) : int(last) + 2]
 
 
 @lru_cache(maxsize=64)
@@ -193,16 +210,20 @@ def sum_rule_of(length: int) -> tuple[Array, Array]:
     return sum_rule(length)
 
 
-def log_sums(gain: Gain, k: int, ahead: Ahead, m: Array) -> Array:
-    """Logarithm of the terms of y = m·k, ..., m·k + k − 1 events together."""
+def log_sums(gain: Gain, k: int, ahead: Ahead, m: Array, *, rests: Sequence[int]) -> Array:
+    """Logarithm of the terms of y = m·k + rest events together, for each m."""
     _, n, scale, silence, a, b, horizon = ahead
-    end, y = scale + horizon, m * k
-    stays, bought = np.exp(-log_rising_ratio(b, a, m)), bought_until(m, a, b)
-    chance, total = np.ones_like(m), np.zeros_like(m)  # both in units of the chance of y events
-    for i in range(k):
-        total += chance * ways(k, y + i, silence / horizon) * gain(Moment(i == k - 1, (n + y + i) / end, stays, bought))
-        chance = chance * (n + y + i) / (y + i + 1) * (horizon / end)
-    log_first = log_choices(n, y) - n * np.log1p(horizon / scale) - y * np.log1p(scale / horizon)
+    end, first = scale + horizon, m * k
+    stays = np.exp(-log_rising_ratio(b, a, m))
+    bought = bought_until(m, a, b) if gain is purchases else stays  # the only one to ask for it
+    chance, total = np.ones_like(m), np.zeros_like(m)  # both in units of the chance of the first y
+    for rest in range(k):
+        y = first + rest
+        worth = gain(Moment(rest == k - 1, (n + y) / end, stays, bought)) if rest in rests else None
+        if worth is not None:
+            total += chance * ways(k, y, silence / horizon) * worth
+        chance = chance * (n + y) / (y + 1) * (horizon / end)
+    log_first = log_choices(n, first) - n * np.log1p(horizon / scale) - first * np.log1p(scale / horizon)
     with np.errstate(divide="ignore"):  # no purchases yet
         return np.asarray(log_first - np.log(quiet_sum(k, n, silence / scale)) + np.log(total))
 

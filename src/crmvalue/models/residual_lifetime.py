@@ -117,7 +117,7 @@ def sum_rule(length: int) -> tuple[Array, Array]:
     if length <= NODES:
         return np.arange(length, dtype=float), np.ones(length)
     n = np.arange(1, NODES)
-    beside = 0.5 * n * np.sqrt((length**2 - n**2) / (4 * n**2 - 1))
+    beside = 0.5 * n * np.sqrt((float(length) ** 2 - n**2) / (4 * n**2 - 1))
     nodes, vectors = np.linalg.eigh(np.diag(beside, 1) + np.diag(beside, -1))
     return nodes + 0.5 * (length - 1), length * vectors[0] ** 2
 
