@@ -485,6 +485,16 @@ def test_data_without_a_purchase_are_refused(compute):
         compute(rows_of(("ann", "2024-01-05", 1.0)), observation_end="soon")
 
 
+def test_a_period_without_customers_has_zeros_in_counts_and_no_rate():
+    rows = rows_of(("ann", "2024-01-05", 1.0), ("ann", "2024-05-05", 1.0))
+    rates = churn_rates(rows, inactive_after=31, observation_end="2024-05-31").frame
+    assert rates["active_at_start"].tolist() == [0, 1, 0, 0, 0]
+    assert rates["lost"].tolist() == [0, 1, 0, 0, 0]
+    assert rates["churn_rate"].isna().tolist() == [True, False, True, True, True]
+    table = retention_table(rows, observation_end="2024-05-31")
+    assert table.values.tolist() == [[1.0, 0.0, 0.0, 0.0, 1.0]]  # nobody came: known, and 0
+
+
 def test_one_customer_with_one_purchase_is_enough():
     rows = rows_of(("ann", "2024-01-05", 1.0))
     assert churn_rates(rows, inactive_after=31).frame[RATE_COLUMNS[2:]].isna().sum().tolist() == [0, 1, 1, 1, 1]

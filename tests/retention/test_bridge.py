@@ -103,7 +103,18 @@ def test_a_small_bridge_equals_the_one_by_hand():
     assert table["net_revenue_retention"].tolist() == [15 / 30, 12 / 22]
     assert table["gross_revenue_retention"].tolist() == [10 / 30, 12 / 22]
     assert table["quick_ratio"].tolist() == [12 / 20, 8 / 10]
-    assert table["days"].tolist() == [29, 31]
+    assert table["days"].tolist() == [29, 31]  # months differ in length, and the table says so
+    assert table["days_before"].tolist() == [31, 29]
+
+
+def test_a_period_without_customers_is_a_row_of_zeros_without_ratios():
+    rows = rows_of([("ann", "2024-01-05", 10.0), ("ann", "2024-04-05", 15.0)])
+    table = revenue_bridge(rows, observation_end="2024-04-30").frame
+    assert table["opening"].tolist() == [10.0, 0.0, 0.0]
+    assert table["lost"].tolist() == [10.0, 0.0, 0.0]
+    assert table["returned"].tolist() == [0.0, 0.0, 15.0]
+    assert table["net_revenue_retention"].isna().tolist() == [False, True, True]
+    assert table["quick_ratio"].isna().tolist() == [False, True, True]
 
 
 def test_gross_retention_stays_at_most_1_when_a_customer_leaves_who_was_paid_more_than_she_paid():

@@ -171,6 +171,10 @@ def test_a_backtest_without_a_holdout_or_without_a_difference_is_refused():
     rows = pd.DataFrame({"customer_id": [1, 1, 2, 2], "date": ["2024-01-01", "2024-02-01"] * 2, "amount": 1.0})
     with pytest.raises(InputError, match="leaves no holdout period"):
         risk_backtest(rows, calibration_end="2024-02-01")
+    with pytest.raises(
+        InputError, match="observation_end: 2024-01-10 leaves no holdout period after calibration_end 2024-01-20"
+    ):
+        risk_backtest(rows, calibration_end="2024-01-20", observation_end="2024-01-10")
     with pytest.raises(InputError, match="inactive_after: got 0"):
         risk_backtest(rows, calibration_end="2024-01-15", inactive_after=0)
     cdnow = load_cdnow()

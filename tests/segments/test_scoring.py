@@ -137,6 +137,32 @@ def test_seven_in_ten_one_time_buyers_leave_scores_empty_and_a_note_says_so():
     )
 
 
+def test_more_bins_than_distinct_values_leave_scores_empty_with_a_note_and_lose_nobody():
+    scores = score_rfm(summary_of([1, 2, 3], [1, 1, 2], [5.0, 6.0, 7.0]), bins=10)
+    assert scores.frame[["r_score", "f_score", "m_score"]].to_numpy().tolist() == [[9, 4, 2], [6, 4, 6], [2, 9, 9]]
+    assert scores.bin_sizes.sum(axis=1).tolist() == [3, 3, 3]
+    assert [note.split(" Up to")[0] for note in scores.notes] == [
+        "r_score: nobody has 1, 3, 4, 5, 7, 8, 10 of 1 to 10.",
+        "f_score: nobody has 1, 2, 3, 5, 6, 7, 8, 10 of 1 to 10.",
+        "m_score: nobody has 1, 3, 4, 5, 7, 8, 10 of 1 to 10.",
+    ]
+
+
+def test_rules_that_overlap_name_a_code_by_the_first_and_are_refused_where_one_is_hidden():
+    table = pd.DataFrame({"segment": ["Late", "Rest"], "r": ["1", "1-2"], "f": ["1-2"] * 2, "m": ["1-2"] * 2})
+    rules = rules_from_table(table, bins=2)
+    named = segment_customers(score_rfm(summary_of([1, 9], [1, 1], [5.0, 5.0]), bins=2), rules).frame
+    assert named["segment"].tolist() == ["Rest", "Late"]
+    with pytest.raises(
+        InputError, match=r"rules: Late \(r=\(1, 1\), .* is never reached, since earlier rules match all"
+    ):
+        rules_from_table(table.iloc[::-1], bins=2)
+    with pytest.raises(InputError, match=r"rules: no segment for 4 of 8 codes \(211, 212, 221, 222\). Add a rule."):
+        rules_from_table(table.iloc[:1], bins=2)
+    with pytest.raises(InputError, match=r"rule 1 \(Late\) has r=\(6, 6\). Scores go from 1 to 2"):
+        rules_from_table(table.assign(r=["6", "1-2"]), bins=2)
+
+
 def test_fixed_limits_score_by_the_numbers_of_the_user():
     limits = {"days_since_last": [30, 90], "purchases": [2, 5], "total_spend": [100, 1000]}  # days may rise or fall
     frame = summary_of([30, 31, 90, 91], [1, 2, 5, 9], [99.99, 100.0, 999.0, 1000.0])

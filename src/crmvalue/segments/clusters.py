@@ -117,11 +117,12 @@ def cluster_customers(
     -----
     A feature x becomes :math:`\mathrm{sign}(x) \log(1 + |x|)`, less its mean, over its standard deviation. Learnt from
     at most 20,000 customers drawn at random; all are assigned. scikit-learn works in memory: of a lazy frame, each
-    distinct row of the features is read into Python, once; the ids stay where they are. A mixture's groups are at least a tenth of a standard
-    deviation wide. The adjusted Rand index is 1 if two clusterings agree on every pair of customers, and 0 on average
-    if they agree by chance alone. A low one says that the clusters would be others with other customers of the same
-    kind; a high one alone does not prove that there are groups, since a cloud can be cut the same way twice. In words,
-    a feature is high from half a standard deviation above the mean of all customers, very high from one and a quarter.
+    distinct row of the features is read into Python, once; the ids stay where they are. A mixture's groups are at least
+    a tenth of a standard deviation wide. The adjusted Rand index is 1 if two clusterings agree on every pair of
+    customers, and 0 on average if they agree by chance alone. A low one says that the clusters would be others with
+    other customers of the same kind; a high one alone does not prove that there are groups, since a cloud can be cut
+    the same way twice. In words, a feature is high from half a standard deviation above the mean of all customers, very
+    high from one and a quarter.
 
     References
     ----------
