@@ -291,7 +291,8 @@ def power_window(shape: Array, growth: Array, a: Array, b: Array) -> tuple[Array
     """Lower and upper end and step for the integral over y; its integrand has one mode, the root of a quadratic."""
     square, linear, constant = growth * (shape - a - b - 2), (a + 1) * growth - (a + b + 2) - shape * growth, a + 1
     root = np.sqrt(np.maximum(linear**2 - 4 * square * constant, 0))
-    mode_p = 2 * constant / (root - linear)  # in (0, 1): positive at 0, negative at 1
+    with np.errstate(divide="ignore", invalid="ignore"):  # of two ways to write the root, the one without a difference
+        mode_p = np.where(linear > 0, (linear + root) / (-2 * square), 2 * constant / (root - linear))  # in (0, 1)
     mode_q = np.maximum(1 - mode_p, 1e-17)
     mode = np.log(mode_p / mode_q)
     inner = growth * mode_p / (1 + growth * mode_p)

@@ -16,7 +16,7 @@ import numpy as np
 
 from crmvalue._core.optimise import Derivatives
 from crmvalue._core.quadrature import as_rows, unit_rule
-from crmvalue._core.special import digamma_rise, log_choices, log_rising, mean_power, trigamma_rise
+from crmvalue._core.special import digamma_rise, log_choices, log_rising, log_rising_ratio, mean_power, trigamma_rise
 from crmvalue._core.types import Array, IntArray
 from crmvalue.models.model import Histories, Process, PurchaseModel
 
@@ -144,8 +144,7 @@ def probability_alive(params: Params, frequency: Array, recency: Array, T: Array
 
 def survival_if_alive(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Probability that a customer at T still is one `horizon` opportunities later."""
-    stays = np.add(params.delta, T)
-    lived = np.exp(log_rising(stays, horizon) - log_rising(params.gamma + stays, horizon))
+    lived = np.exp(-log_rising_ratio(np.add(params.delta, T), params.gamma, horizon))
     return np.broadcast_to(lived, np.broadcast_shapes(np.shape(lived), np.shape(frequency)))
 
 
