@@ -50,7 +50,7 @@ def require_columns(present: Sequence[str], wanted: Iterable[str], *, argument: 
     if not missing:
         return
     name = missing[0]
-    near = difflib.get_close_matches(name.casefold(), [column.casefold() for column in present], n=1, cutoff=0.6)
+    near = difflib.get_close_matches(name.casefold(), [column.casefold() for column in present], n=1, cutoff=0.65)
     guess = next((column for column in present if near and column.casefold() == near[0]), None)
     hint = f" Did you mean {guess!r}?" if guess else ""
     said = f"{argument}: column" if argument else "column"

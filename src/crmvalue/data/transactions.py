@@ -75,7 +75,10 @@ class TransactionAudit:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Transactions:
-    """Checked transactions, in the engine that they came in."""
+    """Checked transactions, in the engine that they came in.
+
+    Dates keep the time of day, if the input has it: ``date <= "2011-06-09"`` leaves that day out but for its midnight.
+    """
 
     frame: Frame  # customer_id, date, amount (float, currency of the input), then order_id and the kept columns
     audit: TransactionAudit
