@@ -96,14 +96,15 @@ def customer_value(
     margin: float | str = 1.0,
     cost_to_serve: float | str = 0.0,
     retention_cost: float | str = 0.0,
+    covariates: Frame | None = None,
+    time_unit: TimeUnit | None = None,
 ) -> CustomerValue:
     """Return the discounted contribution that each customer is expected to bring over the horizon.
 
     Parameters
     ----------
     summary : CustomerSummary or frame
-        Columns frequency, recency, T and monetary_value, in any engine; a plain frame must be in the time unit of the
-        fit.
+        Columns frequency, recency, T and monetary_value, in any engine.
     purchases_fit : PurchaseFit
         From `fit_purchases`.
     spend_fit : SpendFit
@@ -121,6 +122,12 @@ def customer_value(
         What a customer costs a time unit whether she buys or not, such as mailings, a loyalty programme or an account
         manager, in currency; or the column that holds it. It is counted for each time unit that she begins as a
         customer.
+    covariates : frame, optional
+        For fits with covariates: a frame with customer_id and the columns of both fits. Not needed if the summary's
+        frame has these columns itself.
+    time_unit : {"day", "week", "month", "year"}, optional
+        Unit of recency and T in a plain frame, if it is not the fit's: they are converted. The horizon stays in the
+        fit's.
 
     Returns
     -------
@@ -174,7 +181,8 @@ def customer_value(
     16.25
     """
     horizon = checked_horizon(purchases_fit, horizon)
-    customers = priced(summary, purchases_fit, spend_fit, Terms(margin, cost_to_serve, retention_cost, discount_rate))
+    terms = Terms(margin, cost_to_serve, retention_cost, discount_rate)
+    customers = priced(summary, purchases_fit, spend_fit, terms, covariates, time_unit)
     frame = value_of_each(customers, purchases_fit, spend_fit, horizon)
     sums = one_row(frame, total=nw.col("value").sum(), n=nw.len())
     return CustomerValue(
@@ -198,12 +206,16 @@ def value_by_period(
     margin: float | str = 1.0,
     cost_to_serve: float | str = 0.0,
     retention_cost: float | str = 0.0,
+    covariates: Frame | None = None,
+    time_unit: TimeUnit | None = None,
 ) -> pd.DataFrame:
     """Return the expected cash flow of all customers together, period by period: where their value comes from.
 
     Parameters
     ----------
     summary, purchases_fit, spend_fit, horizon, discount_rate, margin, cost_to_serve, retention_cost
+        As for `customer_value`.
+    covariates, time_unit
         As for `customer_value`.
 
     Returns
@@ -253,7 +265,8 @@ def value_by_period(
     import pandas as pd
 
     horizon = checked_horizon(purchases_fit, horizon)
-    customers = priced(summary, purchases_fit, spend_fit, Terms(margin, cost_to_serve, retention_cost, discount_rate))
+    terms = Terms(margin, cost_to_serve, retention_cost, discount_rate)
+    customers = priced(summary, purchases_fit, spend_fit, terms, covariates, time_unit)
     flows = flows_of_all(customers, purchases_fit, spend_fit, horizon)._asdict()
     present = flows.pop("present_value")
     table = pd.DataFrame(flows, index=pd.RangeIndex(1, len(present) + 1, name="period"))

@@ -10,9 +10,10 @@ import numpy as np
 
 from crmvalue._core.checks import require_number
 from crmvalue._core.frames import AnyFrame, column_names, count_true, read_numbers, to_arrays
-from crmvalue._core.types import AnyArray, Array, Frame, IntArray
+from crmvalue._core.types import AnyArray, Array, Frame, IntArray, TimeUnit
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.finance.rates import periodic_rate
+from crmvalue.models.covariates import columns_of_effects, params_with, with_own_covariates, with_scores
 from crmvalue.models.discounting import (
     discounted_periods_begun,
     discounted_purchases,
@@ -21,9 +22,9 @@ from crmvalue.models.discounting import (
 )
 from crmvalue.models.distinct import distinct_states
 from crmvalue.models.fit import PurchaseFit, SpendFit
-from crmvalue.models.histories import PURCHASES, is_missing, open_customers, refuse, require_unit_of_fit
+from crmvalue.models.histories import PURCHASES, is_missing, open_customers, refuse
 from crmvalue.models.model import Parameters, PurchaseModel
-from crmvalue.models.predictions import kept_ids, predicted, require_time
+from crmvalue.models.predictions import checked_scores, kept_ids, predicted, require_time, units_of_fit
 from crmvalue.models.spend_predictions import require_spend, with_spend
 
 MOST_PERIODS = 100_000  # three centuries of days: a longer horizon is a mistake in the unit
@@ -53,12 +54,22 @@ class Priced(NamedTuple):
     n_not_positive: int  # customers whose spend, below 0 or 0, is taken as 0
 
 
-def priced(summary: CustomerSummary | Frame, purchases_fit: PurchaseFit, spend_fit: SpendFit, terms: Terms) -> Priced:
-    """Return customers and terms, checked."""
-    require_unit_of_fit(summary, purchases_fit.time_unit)
+def priced(
+    summary: CustomerSummary | Frame,
+    purchases_fit: PurchaseFit,
+    spend_fit: SpendFit,
+    terms: Terms,
+    covariates: Frame | None,
+    time_unit: TimeUnit | None,
+) -> Priced:
+    """Return customers and terms, checked, in the time unit of the fit."""
+    factor = units_of_fit(summary, purchases_fit, time_unit)
     numbers = {name: require_term(name, value) for name, value in terms._asdict().items() if not isinstance(value, str)}
     named = {name: value for name, value in terms._asdict().items() if isinstance(value, str)}
     frame = open_customers(summary, (*PURCHASES, "monetary_value", *named.values()), argument="summary")
+    if factor != 1:
+        frame = frame.with_columns(nw.col("recency").cast(nw.Float64) * factor, nw.col("T").cast(nw.Float64) * factor)
+    frame = with_own_covariates(frame, (*purchases_fit.effects, *spend_fit.effects), covariates)
     n_not_positive = require_spend(spend_fit, frame)
     frame = frame.with_columns(
         **{f"_crm_{name}": nw.lit(value) for name, value in numbers.items()},
@@ -128,7 +139,8 @@ def value_of_each(customers: Priced, purchases_fit: PurchaseFit, spend_fit: Spen
             found["_crm_periods"] = alive * discounted_periods_begun(model, states, horizon, rate)[place]
         return found
 
-    keep = ("frequency", "monetary_value", "_crm_margin", "_crm_cost_to_serve", "_crm_retention_cost")
+    costs = ("_crm_margin", "_crm_cost_to_serve", "_crm_retention_cost")
+    keep = ("frequency", "monetary_value", *costs, *columns_of_effects(spend_fit.effects))
     answers = predicted(purchases_fit, customers.frame, predict, keep=keep, inputs=rate_column)
     frame = with_spend(spend_fit, answers)
     value = nw.col("value") * (nw.col("expected_spend") * nw.col("_crm_margin") - nw.col("_crm_cost_to_serve"))
@@ -163,7 +175,10 @@ def flows_of_all(customers: Priced, purchases_fit: PurchaseFit, spend_fit: Spend
     """Add up what customers bring and cost in each period; equal histories are added up in the engine first."""
     frame, terms = with_spend(spend_fit, customers.frame), customers.terms
     rate_column = ["_crm_discount_rate"] if isinstance(terms.discount_rate, str) else []
-    keys = [*PURCHASES, *rate_column]
+    scores: list[str] = []
+    if purchases_fit.effects:
+        frame, scores = with_scores(frame, purchases_fit.effects, None)
+    keys = [*PURCHASES, *rate_column, *scores]
     frame = frame.with_columns(_crm_kept=nw.col("expected_spend") * nw.col("_crm_margin"))
     sums = ("expected_spend", "_crm_kept", "_crm_cost_to_serve", "_crm_retention_cost")
     grouped = frame.group_by(*keys).agg(*(nw.col(name).sum() for name in sums), _crm_n=nw.len())
@@ -172,13 +187,16 @@ def flows_of_all(customers: Priced, purchases_fit: PurchaseFit, spend_fit: Spend
     rates = np.broadcast_to(period_rates(purchases_fit, annual), rows["T"].shape)  # type: ignore[arg-type]
     weights = np.stack([rows["_crm_n"], *(rows[name] for name in sums)])
     history = [rows[name] for name in PURCHASES]
+    factors = checked_scores(purchases_fit, frame, [rows[name] for name in scores]) if scores else {}
     ends = period_ends(horizon)
     total = np.zeros((8, len(ends)))
     at_once = max(1, VALUES_AT_ONCE // len(ends))
     for begin in range(0, len(rates), at_once):
         part = slice(begin, begin + at_once)
         own = (column[part] for column in history)
-        total += flows_of_some(purchases_fit.model, purchases_fit.params, ends, rates[part], weights[:, part], *own)
+        some = {name: values[part] for name, values in factors.items()}
+        params = params_with(purchases_fit.model, purchases_fit.params, some)
+        total += flows_of_some(purchases_fit.model, params, ends, rates[part], weights[:, part], *own)
     return Flows(ends, *total)
 
 

@@ -138,7 +138,7 @@ def with_covariates(customers: AnyFrame, given: Frame | None, columns: Sequence[
     require_one_row_each(wanted)
     wanted = in_engine_of(customers, wanted)
     mine, theirs = (frame.collect_schema()["customer_id"] for frame in (customers, wanted))
-    if mine != theirs:
+    if mine != theirs or (customers.implementation.is_pyarrow() and is_text(mine)):  # PyArrow has two kinds of text
         kind = (
             nw.Int64() if mine.is_integer() and theirs.is_integer() else nw.String() if is_text(mine, theirs) else None
         )
@@ -274,6 +274,20 @@ def chosen(value: nw.Expr, levels: Sequence[str], numbers: Iterable[float]) -> n
         if number:
             total = total + (value == level).cast(nw.Float64) * float(number)
     return nw.when(value.is_in(list(levels))).then(total)
+
+
+def with_own_covariates(frame: AnyFrame, effects: Sequence[Effect], given: Frame | None) -> AnyFrame:
+    """Return the customers with the covariates of these effects as columns of their own."""
+    columns = columns_of_effects(effects)
+    if given is None or not columns:
+        return frame
+    names = column_names(frame)
+    joined_frame = with_covariates(frame, given, columns)
+    absent = nw.col("_crm_there").is_null()
+    if count_rows(joined_frame.filter(absent)):
+        refuse_covariates(joined_frame, [], {})
+    own = {name: nw.col(inside(i)) for i, name in enumerate(columns)}
+    return joined_frame.with_columns(**own).select(*dict.fromkeys([*names, *columns]))
 
 
 def with_scores(frame: AnyFrame, effects: Sequence[Effect], given: Frame | None) -> tuple[AnyFrame, list[str]]:

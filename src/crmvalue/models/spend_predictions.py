@@ -5,38 +5,50 @@ from __future__ import annotations
 import narwhals.stable.v2 as nw
 import numpy as np
 
-from crmvalue._core.frames import AnyFrame, one_row, to_native
+from crmvalue._core.frames import AnyFrame, column_names, one_row
 from crmvalue._core.types import Frame
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.errors import InputError
+from crmvalue.models.covariates import (
+    columns_of_effects,
+    levels_by_column,
+    refuse_covariates,
+    with_own_covariates,
+    with_scores,
+)
 from crmvalue.models.fit import SpendFit
 from crmvalue.models.histories import COUNT_RULES, SPEND, is_missing, open_customers, refuse
-from crmvalue.models.predictions import kept_ids
+from crmvalue.models.predictions import answer_to, kept_ids
 from crmvalue.models.spend_rows import missing_spend, refuse_missing_spend
 
+SCORE = "_crm_score_spend"
 
-def expected_spend(fit: SpendFit, customers: CustomerSummary | Frame) -> Frame:
+
+def expected_spend(fit: SpendFit, customers: CustomerSummary | Frame, *, covariates: Frame | None = None) -> Frame:
     """Return the mean amount that each customer is expected to spend a purchase, from now on.
 
     Parameters
     ----------
     fit : SpendFit
         From `fit_spend`.
-    customers : CustomerSummary or frame
+    customers : CustomerSummary, frame or mapping
         Columns frequency and monetary_value (mean of the repeat purchases; not used where frequency is 0), in any
-        engine.
+        engine, or numbers or arrays by these names.
+    covariates : frame, optional
+        For a fit with covariates: a frame with customer_id and the columns of the fit. Not needed if the customers'
+        frame has these columns itself.
 
     Returns
     -------
-    frame
+    frame or mapping
         Columns customer_id (if there) and expected_spend (in currency), in the engine of the input.
 
     Raises
     ------
     InputError
-        If a frequency is impossible, monetary_value is missing for a customer with repeat purchases, or the mean does
-        not exist: under Gamma-Gamma with q at most 1 there is no population mean, and none for customers with
-        p · frequency + q at most 1.
+        If a frequency is impossible, monetary_value is missing for a customer with repeat purchases, a covariate is
+        missing or has a level that the fit does not know, or the mean does not exist: under Gamma-Gamma with q at most
+        1 there is no population mean, and none for customers with p · frequency + q at most 1.
 
     Notes
     -----
@@ -59,9 +71,9 @@ def expected_spend(fit: SpendFit, customers: CustomerSummary | Frame) -> Frame:
     0            20.0
     1            25.0
     """
-    frame = open_customers(customers, SPEND)
+    frame = with_own_covariates(open_customers(customers, SPEND), fit.effects, covariates)
     require_spend(fit, frame)
-    return to_native(with_spend(fit, frame).select(*kept_ids(frame), "expected_spend"))
+    return answer_to(customers, with_spend(fit, frame).select(*kept_ids(frame), "expected_spend"))
 
 
 def count_of(condition: nw.Expr) -> nw.Expr:
@@ -74,6 +86,7 @@ def require_spend(fit: SpendFit, frame: AnyFrame) -> int:
     frequency, spend = nw.col("frequency").cast(nw.Float64), nw.col("monetary_value").cast(nw.Float64)
     no_mean = frequency <= fit.model.mean_exists_above(fit.params)
     not_positive = (frequency > 0) & (spend <= 0)
+    frame = with_spend_score(fit, frame)
     seen = one_row(
         frame,
         n=nw.len(),
@@ -82,6 +95,7 @@ def require_spend(fit: SpendFit, frame: AnyFrame) -> int:
         no_spend=count_of(missing_spend()),
         no_mean=count_of(no_mean),
         not_positive=count_of(not_positive),
+        no_score=count_of(is_missing(nw.col(SCORE)) | (nw.col(SCORE).abs() == np.inf)),
     )
     if not seen["n"]:
         raise InputError("customers: the frame has no rows. Pass at least one customer.")
@@ -98,16 +112,28 @@ def require_spend(fit: SpendFit, frame: AnyFrame) -> int:
             refuse(frame, column, problem, remedy, breaks(frequency))
     if seen["no_spend"]:
         refuse_missing_spend(frame)
+    if seen["no_score"]:
+        refuse_covariates(frame, columns_of_effects(fit.effects), levels_by_column(fit.effects))
     if seen["no_mean"]:
         remedy = "The fit has too heavy a tail for a mean there: leave these customers out, or fit on more customers."
         refuse(frame, "expected_spend", "no finite mean", remedy, no_mean)
     return int(seen["not_positive"] or 0)
 
 
+def with_spend_score(fit: SpendFit, frame: AnyFrame) -> AnyFrame:
+    """Return the frame with the logarithm of the factor on each customer's mean spend: 0 without covariates."""
+    return with_scores(frame, fit.effects, None)[0] if fit.effects else frame.with_columns(nw.lit(0.0).alias(SCORE))
+
+
 def with_spend(fit: SpendFit, frame: AnyFrame) -> AnyFrame:
     """Return the frame with expected_spend, computed in its engine."""
     frequency, spend = nw.col("frequency").cast(nw.Float64), nw.col("monetary_value").cast(nw.Float64)
     known = nw.when((frequency > 0) & (spend > 0)).then(spend).otherwise(nw.lit(0.0))
-    with_known = frame.with_columns(_crm_spend=known)
-    expected = fit.model.expected_spend(fit.params, frequency, nw.col("_crm_spend"))
-    return with_known.with_columns(expected_spend=expected).drop("_crm_spend")
+    ready, params = frame.with_columns(_crm_spend=known), fit.params
+    if fit.effects:
+        (process,) = fit.model.processes
+        ready = with_spend_score(fit, ready)
+        follows = getattr(params, process.parameter) * (process.power * nw.col(SCORE)).exp()
+        params = params._replace(**{process.parameter: follows})  # type: ignore[attr-defined]  # a NamedTuple
+    expected = fit.model.expected_spend(params, frequency, nw.col("_crm_spend"))
+    return ready.with_columns(expected_spend=expected).select(*column_names(frame), "expected_spend")
