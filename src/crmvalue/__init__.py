@@ -114,17 +114,12 @@ from crmvalue.models import MODELS
 from crmvalue.models.bdw import BDW
 from crmvalue.models.bg_bb import BG_BB
 from crmvalue.models.bg_nbd import BG_NBD
-from crmvalue.models.diagnostics import (
-    ForecastComparison,
-    ModelComparison,
-    compare_forecasts,
-    compare_models,
-    frequency_fit,
-    tracking,
-)
+from crmvalue.models.comparison import ModelComparison, compare_models
+from crmvalue.models.diagnostics import frequency_fit, tracking
 from crmvalue.models.discrete_weibull import DISCRETE_WEIBULL
 from crmvalue.models.fit import PurchaseFit, SpendFit, fit_purchases, fit_spend
 from crmvalue.models.fit_retention import RetentionFit, fit_retention
+from crmvalue.models.forecast_comparison import ForecastComparison, compare_forecasts
 from crmvalue.models.gamma_gamma import GAMMA_GAMMA
 from crmvalue.models.gamma_gamma_on_frequency import GAMMA_GAMMA_ON_FREQUENCY
 from crmvalue.models.geometric import GEOMETRIC

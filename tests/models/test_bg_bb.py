@@ -13,7 +13,7 @@ from crmvalue.clv import conditional_expected_purchases, discounted_residual_pur
 from crmvalue.errors import InputError
 from crmvalue.models import BG_BB, NBD
 from crmvalue.models.bg_bb import Params
-from crmvalue.models.diagnostics import compare_models
+from crmvalue.models.comparison import compare_models
 from crmvalue.models.fit import fit_purchases
 
 PUBLISHED = Params(alpha=1.204, beta=0.750, gamma=0.657, delta=2.783)  # Fader, Hardie & Shang (2010), donations

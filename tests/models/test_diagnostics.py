@@ -11,8 +11,10 @@ from crmvalue.data.samples import load_cdnow
 from crmvalue.data.summary import summarize_customers
 from crmvalue.errors import InputError
 from crmvalue.models import BG_NBD, GAMMA_GAMMA, MBG_NBD, MODELS, NBD, PARETO_NBD
-from crmvalue.models.diagnostics import compare_forecasts, compare_models, frequency_fit, tracking
+from crmvalue.models.comparison import compare_models
+from crmvalue.models.diagnostics import frequency_fit, history_table, tracking
 from crmvalue.models.fit import PurchaseFit, fit_purchases
+from crmvalue.models.forecast_comparison import compare_forecasts, holdout_by_frequency, rolling_forecasts
 from crmvalue.models.model import PurchaseModel
 
 PURCHASE_MODELS = [model for model in MODELS.values() if isinstance(model, PurchaseModel)]
@@ -95,6 +97,16 @@ def test_forecasts_are_judged_as_a_direct_calculation_does():
     assert frame.loc["NBD", "active"] == pytest.approx(some.mean(), rel=1e-10)
     assert found.actual_active == pytest.approx((actual > 0).mean())
     assert np.isnan(frame.loc["mean_rate", "log_score"])
+    lines = [np.polyfit(forecast, actual, 1)[0] for forecast in forecasts[:2]]
+    assert frame["calibration"].tolist() == pytest.approx([*lines, np.nan], rel=1e-9, nan_ok=True)
+    fit = found.fits[0]
+    assert frame.loc["NBD", ["log_likelihood", "aic", "bic"]].tolist() == [fit.log_likelihood, fit.aic, fit.bic]
+    assert frame["parameters"].isna().tolist() == [False, True, True]
+    groups = holdout_by_frequency(fit, split, most=3)
+    clipped = table.assign(expected=forecasts[0]).groupby(table["frequency"].clip(upper=3))
+    assert groups["customers"].tolist() == clipped.size().tolist()
+    assert groups["actual"].tolist() == pytest.approx(clipped["holdout_purchases"].mean().tolist(), rel=1e-12)
+    assert groups["expected"].tolist() == pytest.approx(clipped["expected"].mean().tolist(), rel=1e-12)
 
 
 def test_models_forecast_cdnow_better_than_naive_rules(cdnow):
@@ -104,6 +116,56 @@ def test_models_forecast_cdnow_better_than_naive_rules(cdnow):
     assert (table.loc[["BG_NBD", "PARETO_NBD"], "mae"] < table.loc["same_rate", "mae"]).all()
     assert table["log_score"].idxmin() == "NBD"  # it does not know that customers leave
     assert found.advice.startswith("Use BG/NBD: it gives what came the highest chance, with a mean absolute error 0.8")
+
+
+def test_rolling_forecasts_are_single_ones_from_several_days(cdnow):
+    days = ["1997-06-30", "1997-12-31"]
+    found = rolling_forecasts(cdnow, [BG_NBD, NBD], origins=days, duration=13)
+    table = found.to_frame()
+    for day, end in zip(days, ["1997-09-29", "1998-04-01"], strict=True):  # 91 days later
+        split = split_holdout(cdnow, calibration_end=day, observation_end=end, time_unit="week")
+        pd.testing.assert_frame_equal(table.loc[day], compare_forecasts(split, [BG_NBD, NBD]).to_frame())
+    means = found.means()
+    assert means.loc["BG_NBD", "mae"] == pytest.approx(table.xs("BG_NBD", level="forecast")["mae"].mean())
+    assert found.advice.startswith("Use BG_NBD: from 2 of 2 days it gives what came the highest chance, with a mean")
+    with pytest.raises(InputError, match="origins: not a list of different days"):
+        rolling_forecasts(cdnow, [NBD], origins=["1997-06-30", "1997-06-30"], duration=13)
+    with pytest.raises(InputError, match="origins: not a list of different days"):
+        rolling_forecasts(cdnow, [NBD], origins="1997-06-30", duration=13)
+    with pytest.raises(InputError, match="duration: the period after 1998-06-01 ends on 1998-08-31, and the transacti"):
+        rolling_forecasts(cdnow, [NBD], origins=["1998-06-01"], duration=13)
+
+
+def test_groups_without_customers_have_no_mean():
+    split = split_holdout(ROWS, calibration_end="2024-01-20", time_unit="week")
+    table = holdout_by_frequency(nbd(), split, most=3)
+    assert table["customers"].tolist() == [1, 2, 0, 0]
+    assert np.isnan(table.loc[3, ["actual", "expected"]].to_numpy(dtype=float)).all()
+    assert table.loc[1, "actual"] == 0.5
+    with pytest.raises(InputError, match="split: not a HoldoutSplit"):
+        holdout_by_frequency(nbd(), ROWS)
+    with pytest.raises(InputError, match="the summary is in weeks and the fit in days"):
+        holdout_by_frequency(nbd(unit="day"), split)
+
+
+@pytest.mark.parametrize("model", PURCHASE_MODELS, ids=repr)
+def test_the_table_of_histories_holds_every_possible_one(model):
+    params = model.Params(*(0.8, 6.0, 0.9, 2.5, 2.0)[: len(model.Params._fields)])
+    fit = PurchaseFit(
+        model=model, params=params, log_covariance=np.eye(len(params)), log_likelihood=-9.0, gradient_norm=0.0,
+        n_customers=9, time_unit="week",
+    )  # fmt: skip
+    table = history_table(fit, T=12, horizon=4, most=6)
+    assert ((table["frequency"] == 0) == (table["recency"] == 0)).all()
+    if model.is_discrete:
+        assert len(table) == 1 + sum(12 - x + 1 for x in range(1, 7))
+    else:
+        assert len(table) == 1 + 6 * 60
+    history = [table[name].to_numpy(dtype=float) for name in ("frequency", "recency")]
+    alive = model.probability_alive(params, *history, np.full(len(table), 12.0))
+    assert table["probability_alive"].tolist() == alive.tolist()
+    for _, rows in table.groupby("frequency"):  # the more recent the last purchase, the likelier she is still there
+        assert (np.diff(rows["probability_alive"]) >= -1e-12).all()
 
 
 @pytest.mark.parametrize("model", PURCHASE_MODELS, ids=repr)

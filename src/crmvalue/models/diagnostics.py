@@ -1,9 +1,7 @@
-"""Does the model hold? Models side by side, forecasts against what came, counts and curves against observed ones."""
+"""What a fitted model says of the data as a whole: counts, curves over time, and every history, as tidy frames."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import narwhals.stable.v2 as nw
@@ -11,12 +9,11 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_number
-from crmvalue._core.types import DAYS_PER_UNIT, Array, Day, Frame, IntArray, TimeUnit
-from crmvalue.data.holdout import HoldoutSplit
+from crmvalue._core.types import DAYS_PER_UNIT, Array, Day, Frame, IntArray
 from crmvalue.data.summary import CustomerSummary, summarize_customers
 from crmvalue.data.transactions import Transactions, as_transactions
 from crmvalue.errors import InputError
-from crmvalue.models.fit import PurchaseFit, fit_purchases
+from crmvalue.models.fit import PurchaseFit
 from crmvalue.models.histories import (
     PURCHASES,
     checked_purchases,
@@ -25,249 +22,13 @@ from crmvalue.models.histories import (
     require_unit_of_fit,
     to_numbers,
 )
-from crmvalue.models.model import PurchaseModel
+from crmvalue.models.predictions import require_time
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CLEAR = 6.0  # difference in BIC from which one model is clearly the better: odds of 20 to 1
 MOST_FREQUENCY = 1_000  # rows of a table of frequencies
-LEAST_CHANCE = 1e-300  # the score of an outcome that a model held for impossible stays finite
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ModelComparison:
-    """Models fitted to the same customers."""
-
-    models: tuple[PurchaseModel, ...]  # those asked for
-    fits: tuple[PurchaseFit, ...]  # one each; of the limit where a model has no maximum inside
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row a model, lowest BIC first: fitted_as, parameters, log_likelihood, aic, bic, findings (in health)."""
-        import pandas as pd
-
-        columns = {
-            "fitted_as": [fit.model.name for fit in self.fits],
-            "parameters": [len(fit.params) for fit in self.fits],
-            "log_likelihood": [fit.log_likelihood for fit in self.fits],
-            "aic": [fit.aic for fit in self.fits],
-            "bic": [fit.bic for fit in self.fits],
-            "findings": [len(fit.health) for fit in self.fits],
-        }
-        index = pd.Index([model.name for model in self.models], name="model")
-        return pd.DataFrame(columns, index=index).sort_values("bic", kind="stable")
-
-    @property
-    def best(self) -> PurchaseFit:
-        """The fit with the lowest BIC."""
-        return min(self.fits, key=lambda fit: fit.bic)
-
-    @property
-    def advice(self) -> str:
-        """Which model to use and why, in one sentence."""
-        best = self.best
-        others = [fit for fit in self.fits if fit.model is not best.model]
-        if not others:
-            return f"Use {best.model.title}: all models asked for are this one in these data."
-        second = min(others, key=lambda fit: fit.bic)
-        gap = second.bic - best.bic
-        if gap < CLEAR:
-            return (
-                f"Use {best.model.title} or {second.model.title}: their BIC differs by {gap:.1f}, too little to tell "
-                "them apart; let a holdout decide."
-            )
-        return f"Use {best.model.title}: its BIC is {gap:.1f} below that of {second.model.title}, the next."
-
-
-def compare_models(
-    summary: CustomerSummary | Frame, models: Sequence[PurchaseModel], *, time_unit: TimeUnit | None = None
-) -> ModelComparison:
-    """Fit several purchase models to the same customers, and say which explains them best.
-
-    Parameters
-    ----------
-    summary : CustomerSummary or frame
-        One row a customer with columns frequency, recency and T, in any engine.
-    models : sequence of PurchaseModel
-        Records from `MODELS`; at least one.
-    time_unit : {"day", "week", "month", "year"}, optional
-        Unit of recency and T. Needed for a plain frame; a summary knows its own.
-
-    Returns
-    -------
-    ModelComparison
-        The fits, a table of log-likelihood, AIC and BIC, and one sentence of advice.
-
-    Raises
-    ------
-    InputError
-        If there are no models, one is no purchase model, or the data are refused by `fit_purchases`.
-    ConvergenceError
-        If the data do not determine a model or its limits.
-
-    Notes
-    -----
-    BIC = k log n − 2 log L, AIC = 2 k − 2 log L. All models here give the density of the same purchase times, so that
-    the figures compare; they would not between different time units.
-
-    Examples
-    --------
-    >>> import numpy as np, pandas as pd
-    >>> from crmvalue.models import MODELS
-    >>> model = MODELS["BG_NBD"]
-    >>> made = model.simulate(model.Params(0.5, 5.0, 1.0, 3.0), np.full(5_000, 52.0), np.random.default_rng(1))
-    >>> frame = pd.DataFrame({"frequency": made.frequency, "recency": made.recency, "T": made.T})
-    >>> compared = compare_models(frame, [MODELS["NBD"], model], time_unit="week")
-    >>> compared.to_frame()["parameters"]
-    model
-    BG_NBD    4
-    NBD       2
-    Name: parameters, dtype: int64
-    """
-    chosen = require_models(models)
-    fits = tuple(fit_purchases(summary, model, time_unit=time_unit) for model in chosen)
-    return ModelComparison(models=chosen, fits=fits)
-
-
-def require_models(models: Sequence[PurchaseModel]) -> tuple[PurchaseModel, ...]:
-    """Return the models, or raise InputError."""
-    chosen = tuple(models) if isinstance(models, (list, tuple)) else ()
-    if not chosen or not all(isinstance(model, PurchaseModel) for model in chosen):
-        raise InputError("models: not a list of purchase models. Pass records such as [BG_NBD, PARETO_NBD].")
-    if len({model.is_discrete for model in chosen}) > 1:
-        counting = next(model for model in chosen if model.is_discrete)
-        raise InputError(
-            f"models: {counting.title} counts opportunities and others take time as continuous: their likelihoods "
-            "do not compare. Compare models of one kind."
-        )
-    return chosen
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ForecastComparison:
-    """Forecasts made from a calibration period, judged by the holdout period after it."""
-
-    names: tuple[str, ...]  # models by name, then the baselines "same_rate" and "mean_rate"
-    fits: tuple[PurchaseFit, ...]  # one for each model, none for the baselines
-    mean_absolute_error: Array  # purchases per customer, shape (n_names,)
-    root_mean_square_error: Array  # purchases per customer, shape (n_names,)
-    bias: Array  # forecast total over actual total, less 1, shape (n_names,)
-    log_score: Array  # mean log probability of what came, shape (n_names,); NaN for the baselines
-    active: Array  # expected share of customers with a purchase, shape (n_names,); NaN for the baselines
-    actual_active: float  # their actual share
-    actual_total: float  # purchases in the holdout period
-    n_customers: int
-    duration: float  # of the holdout period, in time units
-    time_unit: TimeUnit
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row a forecast: mae, rmse, bias, log_score, active, actual_active."""
-        import pandas as pd
-
-        columns = {
-            "mae": self.mean_absolute_error,
-            "rmse": self.root_mean_square_error,
-            "bias": self.bias,
-            "log_score": self.log_score,
-            "active": self.active,
-            "actual_active": np.full(len(self.names), self.actual_active),
-        }
-        return pd.DataFrame(columns, index=pd.Index(self.names, name="forecast"))
-
-    @property
-    def advice(self) -> str:
-        """Which forecast to use and why, in one sentence."""
-        best = int(np.nanargmax(self.log_score))
-        error, naive = self.mean_absolute_error[best], float(self.mean_absolute_error[-2:].min())
-        name = self.fits[best].model.title
-        against = f"mean absolute error {error:.3g} against {naive:.3g} of the better naive one"
-        if error > naive:
-            return f"Doubt all: {name} gives what came the highest chance, yet with a {against}."
-        total = f"a total off by {self.bias[best]:+.0%}"
-        return f"Use {name}: it gives what came the highest chance, with a {against} and {total}."
-
-
-def compare_forecasts(split: HoldoutSplit, models: Sequence[PurchaseModel]) -> ForecastComparison:
-    """Fit models to the calibration period and judge their forecasts by what came after, next to naive ones.
-
-    Parameters
-    ----------
-    split : HoldoutSplit
-        From `split_holdout`.
-    models : sequence of PurchaseModel
-        Records from `MODELS`; at least one.
-
-    Returns
-    -------
-    ForecastComparison
-        Errors of each model and of two baselines: everyone goes on at her own rate so far (same_rate), and everyone
-        buys at the common rate (mean_rate). With one sentence of advice.
-
-    Raises
-    ------
-    InputError
-        If there are no models, one is no purchase model, or the data are refused by `fit_purchases`.
-    ConvergenceError
-        If the data do not determine a model or its limits.
-
-    Notes
-    -----
-    The log score is the mean over customers of log P(number of purchases that came | history). It is the judge among
-    models, for it sees the whole distribution; the errors see only its mean. Purchases on one day are one.
-
-    Examples
-    --------
-    >>> from crmvalue.data.holdout import split_holdout
-    >>> from crmvalue.data.samples import load_cdnow
-    >>> from crmvalue.models import MODELS
-    >>> split = split_holdout(load_cdnow(), calibration_end="1997-09-30", time_unit="week")
-    >>> compare_forecasts(split, [MODELS["BG_NBD"]]).to_frame()[["mae", "bias"]].round(2)
-                mae  bias
-    forecast
-    BG_NBD     0.82 -0.14
-    same_rate  1.04  0.47
-    mean_rate  1.39  0.47
-    """
-    chosen = require_models(models)
-    if not isinstance(split, HoldoutSplit):
-        raise InputError("split: not a HoldoutSplit. Pass what split_holdout returned.")
-    fits = tuple(fit_purchases(split.calibration, model) for model in chosen)
-    known = frames.open_frame(split.calibration.frame).select("customer_id", *PURCHASES)
-    came = frames.open_frame(split.holdout).select("customer_id", "holdout_purchases")
-    frame = frames.join(known, came, on="customer_id", how="inner").drop("customer_id")
-    rows, counts = read_histories(frame, (*PURCHASES, "holdout_purchases"))
-    frequency, recency, T = checked_purchases(frame, rows[:3], is_discrete=chosen[0].is_discrete)
-    actual = to_numbers("holdout_purchases", rows[3])
-    share = counts / counts.sum()
-
-    naive = split.duration * frequency / np.maximum(T, 1e-300) * (T > 0)
-    common = np.full(len(T), split.duration * float(counts @ frequency) / max(float(counts @ T), 1e-300))
-    expected, scores, active = [], [], []
-    for fit in fits:
-        alive = fit.model.probability_alive(fit.params, frequency, recency, T)
-        expected.append(alive * fit.model.purchases_if_alive(fit.params, split.duration, frequency, recency, T))
-        chance = alive * fit.model.mass_if_alive(fit.params, actual, split.duration, frequency, recency, T)
-        chance = chance + (1 - alive) * (actual == 0)
-        scores.append(share @ np.log(np.maximum(chance, LEAST_CHANCE)))
-        none = fit.model.mass_if_alive(fit.params, np.zeros(len(T)), split.duration, frequency, recency, T)
-        active.append(share @ (alive * (1 - none)))
-    forecasts = np.stack([*expected, naive, common])
-    total = float(counts @ actual)
-    unknown = [np.nan, np.nan]
-    return ForecastComparison(
-        names=(*(model.name for model in chosen), "same_rate", "mean_rate"),
-        fits=fits,
-        mean_absolute_error=np.abs(forecasts - actual) @ share,
-        root_mean_square_error=np.sqrt((forecasts - actual) ** 2 @ share),
-        bias=forecasts @ counts / total - 1 if total else np.full(len(forecasts), np.nan),
-        log_score=np.array([*scores, *unknown]),
-        active=np.array([*active, *unknown]),
-        actual_active=float(share @ (actual > 0)),
-        actual_total=total,
-        n_customers=int(counts.sum()),
-        duration=split.duration,
-        time_unit=split.calibration.time_unit,
-    )
+STEPS = 60  # of recency in a table of histories, at most
 
 
 def frequency_fit(fit: PurchaseFit, summary: CustomerSummary | Frame, *, most: int = 7) -> pd.DataFrame:
@@ -318,6 +79,7 @@ def frequency_fit(fit: PurchaseFit, summary: CustomerSummary | Frame, *, most: i
     import pandas as pd
 
     rows_wanted = int(require_number("most", most, at_least=1, at_most=MOST_FREQUENCY))
+    require_plain(fit)
     require_unit_of_fit(summary, fit.time_unit)
     frame = open_customers(summary, PURCHASES, argument="summary")
     rows, counts = read_histories(frame, PURCHASES)
@@ -335,6 +97,15 @@ def frequency_fit(fit: PurchaseFit, summary: CustomerSummary | Frame, *, most: i
     expected[-1] = max(float(counts.sum() - expected.sum()), 0.0)
     index = pd.RangeIndex(rows_wanted + 1, name="frequency")
     return pd.DataFrame({"observed": observed.astype(np.int64), "expected": expected}, index=index)
+
+
+def require_plain(fit: PurchaseFit) -> None:
+    """Raise InputError if what a fit says depends on covariates, which a table of all customers does not know."""
+    if fit.effects:
+        raise InputError(
+            "fit: it has covariates, and this table knows none. Pass a fit without them; predictions for each customer "
+            "take both."
+        )
 
 
 def chance_of_new(fit: PurchaseFit, count: float, t: Array) -> Array:
@@ -381,6 +152,7 @@ def tracking(
     >>> from crmvalue.data.samples import load_cdnow
     >>> from crmvalue.data.summary import summarize_customers
     >>> rows = load_cdnow()
+    >>> from crmvalue.models.fit import fit_purchases
     >>> fit = fit_purchases(summarize_customers(rows, observation_end="1997-09-30", time_unit="month"))
     >>> tracking(fit, rows).loc[[3, 9, 18], ["cumulative_actual", "cumulative_expected"]].round(-2)
             cumulative_actual  cumulative_expected
@@ -391,6 +163,7 @@ def tracking(
     """
     import pandas as pd
 
+    require_plain(fit)
     rows = as_transactions(transactions)
     summary = summarize_customers(rows, observation_end=observation_end, time_unit="day")
     end = int(summary.observation_end.astype(np.int64))
@@ -432,3 +205,68 @@ def running(day: Array | IntArray, counts: IntArray, ends: Array) -> Array:
     order = np.argsort(day, kind="stable")
     total = np.append(0.0, np.cumsum(counts[order]))
     return np.asarray(total[np.searchsorted(day[order], ends + 1e-9, side="right")])
+
+
+def history_table(fit: PurchaseFit, *, T: float, horizon: float, most: int = 20) -> pd.DataFrame:
+    """Return what the model says of every history: the chance to be a customer still, and the purchases to come.
+
+    Parameters
+    ----------
+    fit : PurchaseFit
+        From `fit_purchases`.
+    T : float
+        Time observed since the first purchase, in time units of the fit, above 0.
+    horizon : float
+        Time after T in which purchases count, in time units, above 0.
+    most : int
+        Largest number of repeat purchases; at least 1.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each frequency (0 to `most`) and recency (0 to T, in time units; at most 61 values): frequency,
+        recency, probability_alive, expected_purchases. Impossible histories are left out, such as a recency above 0
+        without a repeat purchase.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range.
+
+    Examples
+    --------
+    After 30 weeks, who bought ten times again and last in week 15 is likely gone; who bought once again may be slow:
+
+    >>> import numpy as np
+    >>> from crmvalue.models.bg_nbd import BG_NBD, Params
+    >>> fit = PurchaseFit(
+    ...     model=BG_NBD, params=Params(r=0.5, alpha=5.0, a=1.0, b=3.0), log_covariance=np.eye(4), log_likelihood=-9.0,
+    ...     gradient_norm=0.0, n_customers=2, time_unit="week",
+    ... )
+    >>> table = history_table(fit, T=30, horizon=10, most=10).set_index(["frequency", "recency"])
+    >>> table.loc[[(1, 15.0), (10, 15.0)]].round(2)
+                       probability_alive  expected_purchases
+    frequency recency
+    1         15.0                  0.56                0.23
+    10        15.0                  0.03                0.09
+    """
+    import pandas as pd
+
+    require_plain(fit)
+    end = require_time(fit, "T", require_number("T", T, above=0))
+    horizon = require_time(fit, "horizon", require_number("horizon", horizon, above=0))
+    highest = int(require_number("most", most, at_least=1, at_most=MOST_FREQUENCY))
+    steps = max(k for k in range(1, STEPS + 1) if end % k == 0) if fit.model.is_discrete else STEPS
+    grid = np.meshgrid(np.arange(highest + 1.0), np.linspace(0, end, steps + 1), indexing="ij")
+    frequency, recency = (values.ravel() for values in grid)
+    possible = np.where(frequency > 0, recency > 0, recency == 0)
+    possible &= (frequency <= recency) | (not fit.model.is_discrete)
+    frequency, recency = frequency[possible], recency[possible]
+    history = frequency, recency, np.full(len(recency), end)
+    columns = {
+        "frequency": frequency.astype(np.int64),
+        "recency": recency,
+        "probability_alive": fit.model.probability_alive(fit.params, *history),
+        "expected_purchases": fit.model.conditional_expected_purchases(fit.params, horizon, *history),
+    }
+    return pd.DataFrame(columns)
