@@ -31,6 +31,7 @@ from crmvalue._core.special import (
 from crmvalue._core.types import Array, IntArray
 from crmvalue.models import bg_nbd, phases
 from crmvalue.models.bg_nbd import BG_NBD, NOBODY
+from crmvalue.models.discounted_phases import discounted_for_ever
 from crmvalue.models.model import Histories, PurchaseModel
 
 MOST_REGULAR = 24  # largest k that a fit tries: gaps that vary by a fifth of their mean
@@ -229,6 +230,8 @@ def residual_purchases_if_alive(
         with np.errstate(divide="ignore"):
             total = np.where(state.a > 1, (state.a + state.b - 1) / np.maximum(state.a - 1, 0), np.inf)
         return (total - phases.expectation(phases.purchases, *state)).reshape(shape)
+    if start == 0 and np.isinf(stop):
+        return discounted_for_ever(rate, state).reshape(shape)
     total = np.empty(len(state.k))
     length = np.full(len(state.k), min(stop - start, NEGLIGIBLE / rate if rate else np.inf))
     quick = (state.scale + start) / (state.shape + 1)
