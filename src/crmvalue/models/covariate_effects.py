@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NODES = 16  # times at which purchases are evaluated instead of more period ends: good to six digits
-MOST_PATTERNS = 400  # of covariates, for the width of an interval; means are over all
+FEW_NODES = 6  # good to three digits, for the width of an interval
+MOST_PATTERNS = 2_000  # of covariates, for the width of an interval; means are over all
 STEP = 1e-4  # of a logarithm, for differences on both sides: their error is of the order of its square
 
 
@@ -251,6 +252,7 @@ class Outlook(NamedTuple):
     horizon: float
     rate: float  # a time unit
     margin: float
+    nodes: int = NODES
 
     def purchases(self, params: Parameters, n: int) -> Array:
         """Return the repeat purchases expected over the horizon, and the same discounted; shape (2, n)."""
@@ -261,8 +263,8 @@ class Outlook(NamedTuple):
             return np.stack([plain, plain])
         ends = period_ends(self.horizon)
         weights = weights_of_totals(ends, self.rate)
-        if len(ends) > NODES:
-            ends, weights = chebyshev_rule(ends, weights, NODES)
+        if len(ends) > self.nodes:
+            ends, weights = chebyshev_rule(ends, weights, self.nodes)
         states = States(params, none, none, none, np.arange(n))
         return np.stack([plain, alive * weighted_totals(model.purchases_if_alive, states, ends, weights)])
 
@@ -280,7 +282,8 @@ def compared(outlook: Outlook, change: Change, known: Mapping[str, Array], count
         for bought, amount in (both_outcomes(outlook, change.applied(known, after=then)) for then in (False, True))
     )
     some, weights = representative(known, counts)
-    one, other = (gradients(outlook, change.applied(some, after=then), weights) for then in (False, True))
+    rough = outlook._replace(nodes=FEW_NODES)
+    one, other = (gradients(rough, change.applied(some, after=then), weights) for then in (False, True))
     fits = [outlook.fit, outlook.spend]
     variance = sum(
         spread(high - low, fit) for low, high, fit in zip(one, other, fits, strict=False) if not isinstance(fit, float)
