@@ -591,5 +591,6 @@ def test_a_result_turns_into_plain_values_and_a_table():
     result = return_on_investment(BENEFITS, COSTS, discount_rate=0.1, **NAMES)
     record = result.to_dict()
     assert record["figures"]["roi"] == 0.35
-    assert record["assumptions"]["discount_rate"] == 0.1
+    assert record["assumptions"][0].startswith("Money is discounted at 10.00% a year to")
+    assert len(record["years"]) == 5
     assert "<table>" in result.to_html()

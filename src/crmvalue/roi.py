@@ -16,6 +16,7 @@ import numpy as np
 from crmvalue._core import frames
 from crmvalue._core.checks import require_number, require_option
 from crmvalue._core.periods import PERIODS
+from crmvalue._core.plain import plain
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import Array, Day, Frame, Period
 from crmvalue.costs import Ledger
@@ -111,26 +112,20 @@ class ReturnOnInvestment:
     _repr_html_ = to_html = result_html
 
     @property
-    def assumptions(self) -> dict[str, Any]:
-        """What the figures rest on, by name."""
-        return {
-            "discount_rate": self.discount_rate,
-            "start": str(self.start),
-            "days_per_year": 365.25,
-            "discounting": "each amount from its own day to start",
-            "benefits": "all lines, direct and indirect, before risk adjustment",
-            "first_day": str(self.first_day),
-            "last_day": str(self.last_day),
-        }
+    def assumptions(self) -> tuple[str, ...]:
+        """What the figures rest on, in words."""
+        return (
+            f"Money is discounted at {self.discount_rate:.2%} a year to {self.start}, each amount from its own day; a "
+            "year has 365.25 days.",
+            f"{self.benefit_lines:,} lines of benefits and {self.cost_lines:,} of costs, from {self.first_day} to "
+            f"{self.last_day}; benefits are all lines, direct and indirect, before any cut for risk.",
+        )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the figures, the internal rates, the assumptions and the notes as plain values."""
-        return {
-            "figures": {name: getattr(self, name) for name in FIGURES},
-            "internal_rates": self.internal_rates.to_dict(),
-            "assumptions": self.assumptions,
-            "notes": list(self.notes),
-        }
+        """Return the figures, the tables, the assumptions and the notes as plain values."""
+        tables = ("internal_rates", "cash_flow", "years", "views", "groups", "assumptions", "notes")
+        figures = {name: plain(getattr(self, name)) for name in FIGURES}
+        return {"figures": figures, **{name: plain(getattr(self, name)) for name in tables}}
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a figure: its name and its value."""

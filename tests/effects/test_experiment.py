@@ -260,7 +260,7 @@ def test_a_control_that_brings_nothing_has_no_lift() -> None:
 def test_the_result_turns_into_a_frame_and_a_dict_and_shows_itself() -> None:
     found = experiment_effect(spending(), outcome="spend", control="control")
     assert found.to_frame()["arm"].tolist() == ["mail", "phone"]
-    assert found.to_dict()["arms"][1]["effect"] == found.arm("phone").effect.value
+    assert found.to_dict()["arms"][1]["effect"]["value"] == found.arm("phone").effect.value
     assert "ExperimentEffect" in repr(found)
     assert "mail: effect " in repr(found)
     assert found.assumptions[1] in repr(found)

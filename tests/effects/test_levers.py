@@ -116,7 +116,7 @@ def test_every_engine_gives_the_same_base(as_engine: Callable[[pd.DataFrame], An
 def test_transactions_are_measured_and_the_result_turns_into_plain_values() -> None:
     levers = retention_lever(purchases(), margin=0.4, discount_rate=0.1)
     assert levers.to_frame()["lever"].tolist()[:2] == ["retention +5 points", "retention +5 %"]
-    assert levers.to_dict()["retention_rate"] == levers.base.retention_rate
+    assert levers.to_dict()["base"]["retention_rate"] == levers.base.retention_rate
     assert len(levers.lever) == 5  # no acquisition cost, no such lever
 
 

@@ -1,44 +1,79 @@
-"""How results show themselves: in a console one line a field, in a notebook a small table and the first rows.
+"""How results show themselves: in a console line by line, in a notebook a small table and the first rows.
 
 A lazy frame is described by its columns alone; looking at a result never runs a query.
 """
 
 from __future__ import annotations
 
-from dataclasses import fields
+import datetime as dt
+import math
+import textwrap
+from dataclasses import fields, is_dataclass
 from html import escape
 from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
 
-ROWS_SHOWN = 5
+ROWS_SHOWN = 10
 WIDEST = 110  # characters of one value in a line
+TEXT_WIDTH = 90  # characters after which a sentence goes on in the next line
 
 
 def result_text(result: Any) -> str:
-    """Return one line a field: its name and its value, a frame by its size and columns."""
+    """Return name and value of each field, line by line; a frame by its size and columns, sentences in full."""
     shown = shown_fields(result)
     width = max((len(name) for name, _ in shown), default=0)
-    lines = [f"  {name:<{width}}  {value}" for name, value in shown]
+    parts = [(name, [line for text in texts for line in wrapped(text)]) for name, texts in shown]
+    lines = [
+        f"  {name if row == 0 else '':<{width}}  {text}" for name, texts in parts for row, text in enumerate(texts)
+    ]
     return "\n".join([f"<{type(result).__name__}>", *lines])
 
 
 def result_html(result: Any) -> str:
-    """Return the fields as a small table, then the first rows of each frame that is in memory; everything escaped."""
+    """Return the fields as a small table, then the first rows of what is in memory; everything escaped."""
     cell = "<tr><th style='text-align:left'>{}</th><td style='text-align:left'>{}</td></tr>"
-    rows = "".join(cell.format(escape(name), escape(value)) for name, value in shown_fields(result))
+    rows = "".join(cell.format(escape(name), "<br>".join(map(escape, texts))) for name, texts in shown_fields(result))
     parts = [f"<p><b>{escape(type(result).__name__)}</b></p><table>{rows}</table>"]
-    for field in fields(result):
-        frame = as_frame(getattr(result, field.name))
-        if isinstance(frame, nw.DataFrame):
-            parts.append(f"<p>{escape(field.name)}, first rows</p>{first_rows(frame)}")
+    found = [(field.name, as_frame(getattr(result, field.name))) for field in fields(result)]
+    if all(frame is None for _, frame in found) and hasattr(result, "to_frame"):  # made of arrays
+        table = result.to_frame()
+        found = [("table", as_frame(table if is_numbered(table.index) else table.reset_index()))]
+    parts += [
+        f"<p>{escape(name)}, first rows</p>{first_rows(frame)}"
+        for name, frame in found
+        if isinstance(frame, nw.DataFrame)
+    ]
     return "".join(parts)
 
 
-def shown_fields(result: Any) -> list[tuple[str, str]]:
-    """Return name and value of each field, as short text."""
-    return [(field.name, value_text(getattr(result, field.name))) for field in fields(result)]
+def shown_fields(result: Any) -> list[tuple[str, list[str]]]:
+    """Return name and texts of each field, and of the assumptions if these are no field."""
+    names = [field.name for field in fields(result)]
+    names += ["assumptions"] if hasattr(result, "assumptions") and "assumptions" not in names else []
+    return [(name, field_texts(getattr(result, name))) for name in names]
+
+
+def field_texts(value: Any) -> list[str]:
+    """Return the texts of one field: each sentence or part of the result has a line of its own."""
+    if isinstance(value, tuple) and value and all(is_sentence(each) for each in value):
+        return list(value)
+    if isinstance(value, tuple) and value and all(is_dataclass(each) for each in value):
+        return [part_text(each) for each in value]
+    if isinstance(value, tuple):
+        return [", ".join(map(str, value)) or "none"]
+    return [value if isinstance(value, str) and is_sentence(value) else value_text(value)]
+
+
+def is_sentence(value: Any) -> bool:
+    """Whether a value is words, not a name."""
+    return isinstance(value, str) and " " in value
+
+
+def wrapped(text: str) -> list[str]:
+    """Return a long text in several lines."""
+    return [text] if len(text) <= WIDEST else textwrap.wrap(text, TEXT_WIDTH, break_long_words=False) or [text]
 
 
 def value_text(value: Any) -> str:
@@ -56,9 +91,22 @@ def value_text(value: Any) -> str:
         text = f"{value:,}"
     elif isinstance(value, (float, np.floating)):
         text = f"{value:,.6g}" if abs(float(value)) < 1000 else f"{value:,.2f}"
+    elif is_dataclass(value):
+        text = part_text(value)
     else:
         text = str(value).splitlines()[0] if str(value) else ""
     return text if len(text) <= WIDEST else text[: WIDEST - 1] + "…"
+
+
+def part_text(part: Any) -> str:
+    """Return a part of a result: an estimate with its interval, 4 (2.1 to 5.9); others by name, with theirs."""
+    if hasattr(part, "std_error"):
+        number, lower, upper = (value_text(float(each)) for each in (part.value, part.lower, part.upper))
+        return f"{number} ({lower} to {upper}) per {part.per}"
+    name, *others = [(field.name, getattr(part, field.name)) for field in fields(part)]
+    found = [f"{label} {part_text(value)}" for label, value in others if hasattr(value, "std_error")]
+    said = str(name[1]) if isinstance(name[1], str) else str(part).splitlines()[0]
+    return f"{said}: {', '.join(found)}" if found else said
 
 
 def as_frame(value: Any) -> nw.DataFrame[Any] | nw.LazyFrame[Any] | None:
@@ -67,10 +115,29 @@ def as_frame(value: Any) -> nw.DataFrame[Any] | nw.LazyFrame[Any] | None:
     return frame if isinstance(frame, (nw.DataFrame, nw.LazyFrame)) else None
 
 
+def is_numbered(index: Any) -> bool:
+    """Whether the rows of a pandas frame have no names."""
+    return type(index).__name__ == "RangeIndex"
+
+
 def first_rows(frame: nw.DataFrame[Any]) -> str:
     """Return the first rows as an HTML table."""
     head = frame.head(ROWS_SHOWN)
-    titles = "".join(f"<th>{escape(name)}</th>" for name in head.columns)
-    cells = ("".join(f"<td>{escape(value_text(value))}</td>" for value in row) for row in head.iter_rows())
+    titles = "".join(f"<th>{escape(str(name))}</th>" for name in head.columns)
+    cells = ("".join(f"<td>{escape(cell_text(value))}</td>" for value in row) for row in head.iter_rows())
     body = "".join(f"<tr>{row}</tr>" for row in cells)
     return f"<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def cell_text(value: Any) -> str:
+    """Return one cell for a reader: missing as a dash, infinite as a sign, a day without its midnight."""
+    if value is None or value != value:
+        return "–"
+    if isinstance(value, float) and math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    return value_text(value) if not isinstance(value, dt.date) else str(value).removesuffix(" 00:00:00")
+
+
+def number_text(value: float) -> str:
+    """Return an amount for a sentence."""
+    return f"{value:,.2f}"

@@ -10,13 +10,13 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_rows
-from crmvalue._core.show import result_text
+from crmvalue._core.plain import as_dict, as_pandas
+from crmvalue._core.show import number_text, result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame, IntArray
 from crmvalue.costing.apportion import split, to_cents, weights_of
 from crmvalue.costing.grouping import group_rows, match
 from crmvalue.costing.ledger import Ledger, as_ledger, read_lines, without_blanks
 from crmvalue.costing.newcomers import Newcomers, newcomers
-from crmvalue.costing.presentation import as_dict, as_html, as_pandas, number_text
 from crmvalue.costing.purchases import transactions_with
 from crmvalue.data.transactions import Transactions
 from crmvalue.errors import InputError
@@ -57,7 +57,7 @@ class AcquisitionCost:
     to_frame = as_pandas
     to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = as_html
+    _repr_html_ = result_html
 
 
 def acquisition_cost(

@@ -10,14 +10,14 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_option
-from crmvalue._core.show import result_text
+from crmvalue._core.plain import as_dict, as_pandas
+from crmvalue._core.show import number_text, result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame
 from crmvalue.costing.apportion import round_to_sum, split, to_cents
 from crmvalue.costing.drivers import Drivers, read_drivers, read_services
 from crmvalue.costing.grouping import group_rows, match
 from crmvalue.costing.ledger import Ledger, as_ledger, ledger_columns, read_lines, without_blanks
 from crmvalue.costing.names import is_blank, spelled
-from crmvalue.costing.presentation import as_dict, as_html, as_pandas, number_text
 from crmvalue.costing.services import reciprocal, step_down, usual_order
 from crmvalue.errors import InputError
 from crmvalue.finance.exact_sums import CENTS, exact_sum, exact_sums, whole_cents
@@ -55,7 +55,7 @@ class CostAllocation:
 
     to_frame = as_pandas
     __repr__ = result_text
-    _repr_html_ = as_html
+    _repr_html_ = result_html
 
     def to_dict(self) -> dict[str, object]:
         """Return all but `parts` in plain values that JSON can hold."""

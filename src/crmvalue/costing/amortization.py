@@ -10,12 +10,12 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_day, require_rows
-from crmvalue._core.show import result_text
+from crmvalue._core.plain import as_dict, as_pandas
+from crmvalue._core.show import number_text, result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Day, Frame, IntArray
 from crmvalue.costing.apportion import to_cents
 from crmvalue.costing.ledger import Ledger, as_ledger, ledger_columns, read_lines
 from crmvalue.costing.names import plain_name
-from crmvalue.costing.presentation import as_dict, as_html, as_pandas, number_text
 from crmvalue.errors import InputError
 from crmvalue.finance.exact_sums import CENTS, TOLERANCE, exact_sum, exact_sums
 
@@ -45,7 +45,7 @@ class AmortizedLedger:
     to_frame = as_pandas
     to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = as_html
+    _repr_html_ = result_html
 
 
 def amortize_ledger(

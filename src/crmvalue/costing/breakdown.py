@@ -11,11 +11,11 @@ import numpy as np
 from crmvalue._core import frames
 from crmvalue._core.checks import require_option
 from crmvalue._core.periods import PERIODS, first_days, period_numbers
-from crmvalue._core.show import result_text
+from crmvalue._core.plain import as_dict, as_pandas
+from crmvalue._core.show import number_text, result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame, IntArray, Period
 from crmvalue.costing.grouping import group_rows, reading_order, shares_of
 from crmvalue.costing.ledger import Ledger, as_ledger, read_lines
-from crmvalue.costing.presentation import as_dict, as_html, as_pandas, number_text
 from crmvalue.costing.purchases import customers_won_and_kept
 from crmvalue.data.transactions import Transactions
 from crmvalue.errors import InputError
@@ -45,7 +45,7 @@ class CostBreakdown:
     to_frame = as_pandas
     to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = as_html
+    _repr_html_ = result_html
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,7 +67,7 @@ class StageCosts:
     to_frame = as_pandas
     to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = as_html
+    _repr_html_ = result_html
 
 
 def cost_breakdown(
@@ -144,7 +144,10 @@ def cost_breakdown(
         by=by,
         period=period,
         note="" if total > 0 else f"The ledger adds up to {total:,.2f}: shares of it are undefined, so missing.",
-        assumptions=ledger_assumptions(checked, period),
+        assumptions=(
+            *checked.assumptions,
+            *([f"The first and the last {period} may be covered in part only."] if period else []),
+        ),
     )
 
 
@@ -180,21 +183,6 @@ def cumulative_shares(amount: Array, period: AnyArray | None, order: IntArray) -
         reached = running_sums(amount[part])
         shares[part] = shares_of(reached, float(reached[-1]))
     return shares
-
-
-def ledger_assumptions(ledger: Ledger, period: Period | None = None) -> tuple[str, ...]:
-    """Say what a table of the ledger rests on."""
-    audit = ledger.audit
-    money = f" in {ledger.currency}" if ledger.currency else ""
-    said = [f"{audit.rows_out:,} cost lines{money} from {audit.first_day} to {audit.last_day}, all of them counted."]
-    if audit.credits:
-        said.append(f"{audit.credits:,} credits of {number_text(audit.credit_total)} in all lower the cost.")
-    if audit.converted:
-        said.append(f"{audit.converted:,} lines were converted at dated rates and rounded to the cent.")
-    if period:
-        said.append(f"The first and the last {period} may be covered in part only.")
-    said.append("Cash is what is neither time nor opportunity.")
-    return tuple(said)
 
 
 def stage_costs(ledger: Ledger | Frame, transactions: Transactions | Frame | None = None) -> StageCosts:
@@ -243,7 +231,7 @@ def stage_costs(ledger: Ledger | Frame, transactions: Transactions | Frame | Non
     table["cumulative_share"] = cumulative_shares(table["amount"], None, order)
     of_stage = dict(zip(table["stage"].tolist(), table["amount"].tolist(), strict=True))
     won = kept = math.nan
-    said = list(ledger_assumptions(checked))
+    said = list(checked.assumptions)
     if transactions is None:
         said.append("No transactions were passed: the cost to win and to keep a customer is unknown.")
     else:

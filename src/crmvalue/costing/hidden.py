@@ -9,9 +9,9 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_number, require_rows
-from crmvalue._core.show import result_text
+from crmvalue._core.plain import as_dict, as_pandas
+from crmvalue._core.show import number_text, result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame
-from crmvalue.costing.presentation import as_dict, as_html, as_pandas, number_text
 from crmvalue.errors import InputError
 from crmvalue.finance.dated_amounts import DATE_REMEDY
 from crmvalue.finance.exact_sums import CENTS, exact_sum
@@ -35,7 +35,7 @@ class CostLines:
     to_frame = as_pandas
     to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = as_html
+    _repr_html_ = result_html
 
 
 def time_cost(

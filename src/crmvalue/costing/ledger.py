@@ -12,7 +12,8 @@ import numpy as np
 from crmvalue._core import frames
 from crmvalue._core.checks import require_columns, require_rows
 from crmvalue._core.frames import AnyFrame
-from crmvalue._core.show import result_html, result_text
+from crmvalue._core.plain import as_dict, as_pandas
+from crmvalue._core.show import number_text, result_html, result_text
 from crmvalue._core.types import AnyArray, Frame
 from crmvalue.costing.currency import converted, one_currency
 from crmvalue.costing.names import is_blank, plain_name, renamed_column, spelled, spelling_table
@@ -67,8 +68,25 @@ class Ledger:
     total: float  # sum of all amounts, credits taken off; to the cent if the amounts are whole cents
     currency: str | None = None  # of all amounts; None if the lines do not say
 
+    to_frame = as_pandas
+    to_dict = as_dict
     __repr__ = result_text
     _repr_html_ = result_html
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What every table of this ledger rests on, in words."""
+        audit = self.audit
+        money = f" in {self.currency}" if self.currency else ""
+        said = [
+            f"{audit.rows_out:,} cost lines{money} from {audit.first_day} to {audit.last_day}, all of them counted."
+        ]
+        if audit.credits:
+            said.append(f"{audit.credits:,} credits of {number_text(audit.credit_total)} in all lower the cost.")
+        if audit.converted:
+            said.append(f"{audit.converted:,} lines were converted at dated rates and rounded to the cent.")
+        said.append("Cash is what is neither time nor opportunity.")
+        return tuple(said)
 
 
 def prepare_ledger(

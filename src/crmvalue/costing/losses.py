@@ -10,11 +10,11 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_number
-from crmvalue._core.show import result_text
+from crmvalue._core.plain import as_dict, as_pandas
+from crmvalue._core.show import number_text, result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Day, Frame
 from crmvalue.costing.grouping import match, ranked
 from crmvalue.costing.ledger import Ledger, as_ledger, read_lines
-from crmvalue.costing.presentation import as_dict, as_html, as_pandas, number_text
 from crmvalue.costing.purchases import to_whole_cents
 from crmvalue.data.cohorts import last_observed_day
 from crmvalue.data.summary import summarize_customers
@@ -46,7 +46,7 @@ class ChurnCost:
     to_frame = as_pandas
     to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = as_html
+    _repr_html_ = result_html
 
 
 def churn_cost(

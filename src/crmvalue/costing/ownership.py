@@ -8,11 +8,11 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_day, require_number
-from crmvalue._core.show import result_text
+from crmvalue._core.plain import as_dict, as_pandas
+from crmvalue._core.show import number_text, result_html, result_text
 from crmvalue._core.types import Day, Frame, IntArray
 from crmvalue.costing.grouping import group_rows
 from crmvalue.costing.ledger import Ledger, as_ledger, read_lines
-from crmvalue.costing.presentation import as_dict, as_html, as_pandas, number_text
 from crmvalue.errors import InputError
 from crmvalue.finance.exact_sums import exact_sum, exact_sums
 from crmvalue.finance.rates import discount_factors
@@ -40,7 +40,7 @@ class OwnershipCost:
     to_frame = as_pandas
     to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = as_html
+    _repr_html_ = result_html
 
 
 def ownership_cost(

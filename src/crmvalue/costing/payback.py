@@ -9,12 +9,12 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_day, require_number
-from crmvalue._core.show import result_text
+from crmvalue._core.plain import as_dict, as_pandas
+from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Day, Frame, IntArray
 from crmvalue.costing.grouping import group_rows, ranked
 from crmvalue.costing.ledger import Ledger, as_ledger, ledger_columns, read_lines, without_blanks
 from crmvalue.costing.newcomers import CohortCells, cohort_cells
-from crmvalue.costing.presentation import as_dict, as_html, as_pandas
 from crmvalue.costing.purchases import transactions_with
 from crmvalue.data.transactions import Transactions
 from crmvalue.errors import InputError
@@ -51,7 +51,7 @@ class ChannelPayback:
     to_frame = as_pandas
     to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = as_html
+    _repr_html_ = result_html
 
 
 def channel_payback(

@@ -8,13 +8,13 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_number
-from crmvalue._core.show import result_text
+from crmvalue._core.plain import as_dict, as_pandas
+from crmvalue._core.show import number_text, result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame
 from crmvalue.costing.allocation import CostAllocation
 from crmvalue.costing.grouping import match, ranked
 from crmvalue.costing.ledger import Ledger, as_ledger, ledger_columns, read_lines
 from crmvalue.costing.names import is_blank
-from crmvalue.costing.presentation import as_dict, as_html, as_pandas, number_text
 from crmvalue.costing.purchases import takings, transactions_with
 from crmvalue.data.transactions import Transactions
 from crmvalue.errors import InputError
@@ -44,7 +44,7 @@ class CustomerProfit:
     to_frame = as_pandas
     to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = as_html
+    _repr_html_ = result_html
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,7 +67,7 @@ class WhaleCurve:
     to_frame = as_pandas
     to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = as_html
+    _repr_html_ = result_html
 
 
 def customer_profit(

@@ -9,12 +9,12 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_rows
-from crmvalue._core.show import result_text
+from crmvalue._core.plain import as_dict, as_pandas
+from crmvalue._core.show import number_text, result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame
 from crmvalue.costing.grouping import group_rows
 from crmvalue.costing.ledger import Ledger, as_ledger, read_lines, without_blanks
 from crmvalue.costing.names import is_blank, spelled
-from crmvalue.costing.presentation import as_dict, as_html, as_pandas, number_text
 from crmvalue.costing.taxonomy import COST_TAXONOMY
 from crmvalue.errors import InputError
 from crmvalue.finance.dated_amounts import require_summable
@@ -45,7 +45,7 @@ class BudgetVariance:
     to_frame = as_pandas
     to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = as_html
+    _repr_html_ = result_html
 
 
 def budget_variance(

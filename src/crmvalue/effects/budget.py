@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from crmvalue._core.checks import require_number, require_option
+from crmvalue._core.plain import as_dict
+from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, BoolArray
 from crmvalue.effects.allocation import best_split, marginals, worth
 from crmvalue.effects.curves import ResponseCurve, from_free, to_free
 from crmvalue.effects.response import ResponseCurves
-from crmvalue.effects.showing import effect_html, effect_text
 from crmvalue.errors import InputError
 
 if TYPE_CHECKING:
@@ -51,8 +52,9 @@ class BudgetPlan:
     assumptions: tuple[str, ...]  # what must hold
     notes: tuple[str, ...]  # what a reader must know
 
-    __repr__ = effect_text
-    _repr_html_ = effect_html
+    to_dict = as_dict
+    __repr__ = result_text
+    _repr_html_ = result_html
 
     @property
     def best_marginal_roi(self) -> Array:
@@ -64,11 +66,6 @@ class BudgetPlan:
         import pandas as pd
 
         return pd.DataFrame({"channel": list(self.channels), **{name: getattr(self, name) for name in COLUMNS}})
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as plain values; arrays as lists."""
-        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in plain.items()}
 
 
 COLUMNS = (

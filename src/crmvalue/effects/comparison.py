@@ -12,9 +12,10 @@ import numpy as np
 from crmvalue._core import frames
 from crmvalue._core.checks import require_day, require_option
 from crmvalue._core.frames import AnyFrame
+from crmvalue._core.plain import as_dict
+from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import Array, Day, Frame
 from crmvalue.effects.estimate import Estimate, estimate, missing_estimate, require_confidence
-from crmvalue.effects.showing import effect_html, effect_text
 from crmvalue.effects.units import Moments, add_up, group_moments, read_number, require_present
 from crmvalue.errors import InputError
 
@@ -65,8 +66,9 @@ class BeforeAfter:
     assumptions: tuple[str, ...]  # what would have to hold
     notes: tuple[str, ...]  # what a reader must know of these windows
 
-    __repr__ = effect_text
-    _repr_html_ = effect_html
+    to_dict = as_dict
+    __repr__ = result_text
+    _repr_html_ = result_html
 
     @property
     def effect(self) -> Estimate:
@@ -78,11 +80,6 @@ class BeforeAfter:
         import pandas as pd
 
         return pd.DataFrame([change_row(each) for each in self.groups])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as plain values; one entry a group."""
-        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return {**plain, "groups": [change_row(each) for each in self.groups]}
 
 
 def before_after(

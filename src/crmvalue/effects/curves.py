@@ -14,9 +14,9 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from crmvalue._core.checks import require_option
+from crmvalue._core.show import result_html, result_text
 from crmvalue._core.special import expit
 from crmvalue._core.types import Array
-from crmvalue.effects.showing import effect_html, effect_text
 from crmvalue.errors import InputError
 
 Curve: TypeAlias = Literal["power", "hill", "exponential", "logarithmic"]
@@ -212,8 +212,8 @@ class ResponseCurve:
     residual_sd: float = math.nan  # of the result around the curve
     r_squared: float = math.nan  # share of the variance of the result that the curve explains
 
-    __repr__ = effect_text
-    _repr_html_ = effect_html
+    __repr__ = result_text
+    _repr_html_ = result_html
 
     def __post_init__(self) -> None:
         """Refuse parameters that make no such curve."""

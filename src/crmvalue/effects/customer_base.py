@@ -11,9 +11,9 @@ import numpy as np
 from crmvalue._core import frames
 from crmvalue._core.checks import require_day, require_time_unit
 from crmvalue._core.frames import AnyFrame
+from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import DAYS_PER_UNIT, Day, Frame, TimeUnit
 from crmvalue.data.transactions import Transactions, as_transactions
-from crmvalue.effects.showing import effect_html, effect_text
 from crmvalue.errors import InputError
 
 
@@ -30,8 +30,8 @@ class CustomerBase:
     customers_before: float = math.nan  # customers of the period before, on whom the retention rate rests
     observation_end: np.datetime64 | None = None  # last day of the period; None if not measured
 
-    __repr__ = effect_text
-    _repr_html_ = effect_html
+    __repr__ = result_text
+    _repr_html_ = result_html
 
 
 def measure_base(

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crmvalue._core.distributions import f_tail
+from crmvalue._core.plain import as_dict
+from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, BoolArray, Frame
 from crmvalue.effects.estimate import Estimate, estimate, missing_estimate, require_confidence
 from crmvalue.effects.panel import Absent, Panel, read_panel, require_sides
-from crmvalue.effects.showing import effect_html, effect_text
 from crmvalue.errors import InputError
 
 if TYPE_CHECKING:
@@ -55,8 +56,9 @@ class DifferenceInDifferences:
     assumptions: tuple[str, ...]  # what must hold for the effect to be caused by the treatment
     notes: tuple[str, ...]  # what a reader must know
 
-    __repr__ = effect_text
-    _repr_html_ = effect_html
+    to_dict = as_dict
+    __repr__ = result_text
+    _repr_html_ = result_html
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a period: means of both groups and the effect with its interval."""
@@ -73,12 +75,6 @@ class DifferenceInDifferences:
                 "upper": self.period_upper,
             }
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as plain values; arrays as lists."""
-        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        plain |= {"effect": self.effect.to_dict(), "pre_slope": self.pre_slope.to_dict()}
-        return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in plain.items()}
 
 
 def difference_in_differences(

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from crmvalue._core.checks import require_number
 from crmvalue._core.distributions import t_tail, t_tail_quantile
-from crmvalue.effects.showing import effect_html, effect_text
+from crmvalue._core.plain import as_dict, plain
+from crmvalue._core.show import result_html, result_text
 from crmvalue.errors import InputError
 
 
@@ -29,17 +30,17 @@ class Estimate:
     units: float  # how many units the value holds for
     per: str  # what one unit is, such as "treated customer"
 
-    __repr__ = effect_text
-    _repr_html_ = effect_html
+    __repr__ = result_text
+    _repr_html_ = result_html
 
     @property
     def total(self) -> float:
         """Value times units."""
         return self.value * self.units
 
-    def to_dict(self) -> dict[str, float | str]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the fields by name, and the total."""
-        return {name: getattr(self, name) for name in (*self.__dataclass_fields__, "total")}
+        return {**as_dict(self), "total": plain(self.total)}
 
 
 class HasEffect(Protocol):

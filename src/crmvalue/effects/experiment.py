@@ -14,11 +14,12 @@ from crmvalue._core import frames
 from crmvalue._core.checks import require_option, require_rows
 from crmvalue._core.distributions import chi_squared_tail
 from crmvalue._core.frames import AnyFrame
+from crmvalue._core.plain import as_dict
+from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame
 from crmvalue.effects.arms import arm_values, balance_p, pooled, relative_lift, welch_df
 from crmvalue.effects.estimate import Estimate, estimate, missing_estimate, require_confidence
 from crmvalue.effects.families import CORRECTIONS, Correction, corrected_p_values, critical_values
-from crmvalue.effects.showing import effect_html, effect_text
 from crmvalue.effects.units import (
     Moments,
     add_up,
@@ -56,8 +57,8 @@ class ArmEffect:
     lift: Estimate  # value / control value - 1; NaN if the control value is not above 0
     assumptions: tuple[str, ...]  # what must hold for the effect to be caused by the arm
 
-    __repr__ = effect_text
-    _repr_html_ = effect_html
+    __repr__ = result_text
+    _repr_html_ = result_html
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -76,8 +77,9 @@ class ExperimentEffect:
     assumptions: tuple[str, ...]  # what must hold for the differences to be caused by the arms
     notes: tuple[str, ...]  # what a reader must know
 
-    __repr__ = effect_text
-    _repr_html_ = effect_html
+    to_dict = as_dict
+    __repr__ = result_text
+    _repr_html_ = result_html
 
     @property
     def effect(self) -> Estimate:
@@ -98,11 +100,6 @@ class ExperimentEffect:
         import pandas as pd
 
         return pd.DataFrame([arm_row(each) for each in self.arms])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as plain values; one entry an arm."""
-        plain = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "arms"}
-        return {**plain, "arms": [arm_row(each) for each in self.arms]}
 
 
 def experiment_effect(

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from crmvalue._core.checks import require_number, require_time_unit
 from crmvalue._core.intervals import binomial_interval
+from crmvalue._core.plain import as_dict
+from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import Array, Frame
 from crmvalue.data.transactions import Transactions
 from crmvalue.effects.customer_base import CustomerBase, measure_base
 from crmvalue.effects.estimate import require_confidence
-from crmvalue.effects.showing import effect_html, effect_text
 from crmvalue.errors import InputError
 from crmvalue.finance.rates import periodic_rate
 
@@ -53,20 +54,15 @@ class Levers:
     assumptions: tuple[str, ...]  # what must hold
     notes: tuple[str, ...]  # what a reader must know
 
-    __repr__ = effect_text
-    _repr_html_ = effect_html
+    to_dict = as_dict
+    __repr__ = result_text
+    _repr_html_ = result_html
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a lever."""
         import pandas as pd
 
         return pd.DataFrame({"lever": list(self.lever), **{name: getattr(self, name) for name in COLUMNS}})
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as plain values; arrays as lists."""
-        plain = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "base"}
-        plain |= {name: getattr(self.base, name) for name in self.base.__dataclass_fields__}
-        return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in plain.items()}
 
 
 COLUMNS = ("before", "after", "value", "gain", "gain_share")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from crmvalue._core.checks import require_number
 from crmvalue._core.distributions import t_tail, t_tail_quantile
+from crmvalue._core.plain import as_dict
+from crmvalue._core.show import result_html, result_text
 from crmvalue.effects.estimate import Estimate, HasEffect
-from crmvalue.effects.showing import effect_html, effect_text
 from crmvalue.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,8 +46,9 @@ class IncrementalProfit:
     assumptions: tuple[str, ...]  # what must hold
     notes: tuple[str, ...]  # what a reader must know
 
-    __repr__ = effect_text
-    _repr_html_ = effect_html
+    to_dict = as_dict
+    __repr__ = result_text
+    _repr_html_ = result_html
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a figure: its name, value and interval."""
@@ -55,10 +57,6 @@ class IncrementalProfit:
         columns = {"figure": list(FIGURES)}
         ends = {end: [getattr(self, f"{name}{end}") for name in FIGURES] for end in ("", "_lower", "_upper")}
         return pd.DataFrame({**columns, "value": ends[""], "lower": ends["_lower"], "upper": ends["_upper"]})
-
-    def to_dict(self) -> dict[str, object]:
-        """Return the fields by name."""
-        return {**{name: getattr(self, name) for name in self.__dataclass_fields__}, "effect": self.effect.to_dict()}
 
 
 def incremental_profit(

@@ -14,9 +14,10 @@ from crmvalue._core import frames
 from crmvalue._core.checks import require_option, require_rows
 from crmvalue._core.frames import AnyFrame
 from crmvalue._core.optimise import Derivatives, maximise
+from crmvalue._core.plain import as_dict
+from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import Array, Frame
 from crmvalue.effects.curves import SHAPES, Curve, Params, ResponseCurve, from_free, to_free
-from crmvalue.effects.showing import effect_html, effect_text
 from crmvalue.effects.units import read_number, require_present, require_rows_there
 from crmvalue.errors import ConvergenceError, InputError
 
@@ -44,8 +45,9 @@ class ResponseCurves:
     assumptions: tuple[str, ...]  # what must hold for the curves to tell what spending causes
     notes: tuple[str, ...]  # what a reader must know
 
-    __repr__ = effect_text
-    _repr_html_ = effect_html
+    to_dict = as_dict
+    __repr__ = result_text
+    _repr_html_ = result_html
 
     def curve(self, channel: str) -> ResponseCurve:
         """Return the curve of one channel."""
@@ -58,11 +60,6 @@ class ResponseCurves:
         import pandas as pd
 
         return pd.DataFrame([row for each in self.curves for row in parameter_rows(each)])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as plain values."""
-        rows = [row for each in self.curves for row in parameter_rows(each)]
-        return {"parameters": rows, "assumptions": self.assumptions, "notes": self.notes}
 
 
 def fit_response_curves(

@@ -12,10 +12,11 @@ from crmvalue._core import frames
 from crmvalue._core.checks import require_number, require_rows
 from crmvalue._core.distributions import t_tail_quantile
 from crmvalue._core.frames import AnyFrame
+from crmvalue._core.plain import as_dict
+from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, BoolArray, Frame
 from crmvalue.effects.estimate import Estimate, estimate, require_confidence
 from crmvalue.effects.panel import comparable_start
-from crmvalue.effects.showing import effect_html, effect_text
 from crmvalue.effects.units import add_up, read_number, require_present, require_rows_there, require_times
 from crmvalue.errors import InputError
 
@@ -50,8 +51,9 @@ class InterruptedSeries:
     assumptions: tuple[str, ...]  # what must hold for the effect to be caused by the treatment
     notes: tuple[str, ...]  # what a reader must know
 
-    __repr__ = effect_text
-    _repr_html_ = effect_html
+    to_dict = as_dict
+    __repr__ = result_text
+    _repr_html_ = result_html
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a period."""
@@ -61,12 +63,6 @@ class InterruptedSeries:
         if self.periods.dtype.kind == "M":
             columns["periods"] = self.periods.astype("datetime64[s]")
         return pd.DataFrame(columns).rename(columns={"periods": "period"})
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as plain values; arrays as lists."""
-        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        plain |= {name: getattr(self, name).to_dict() for name in ("effect", "jump", "slope_change")}
-        return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in plain.items()}
 
 
 COLUMNS = ("periods", "before", "outcome", "fitted", "foretold", "foretold_lower", "foretold_upper")

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_number, require_rows
 from crmvalue._core.frames import AnyFrame
+from crmvalue._core.plain import as_dict
+from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import Array, BoolArray, Frame, IntArray
 from crmvalue.effects.estimate import Estimate, estimate, require_confidence
-from crmvalue.effects.showing import effect_html, effect_text
 from crmvalue.effects.units import read_number, require_rows_there
 from crmvalue.errors import InputError
 
@@ -52,20 +53,15 @@ class UpliftDepth:
     assumptions: tuple[str, ...]  # what must hold
     notes: tuple[str, ...]  # what a reader must know
 
-    __repr__ = effect_text
-    _repr_html_ = effect_html
+    to_dict = as_dict
+    __repr__ = result_text
+    _repr_html_ = result_html
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a depth."""
         import pandas as pd
 
         return pd.DataFrame({name: getattr(self, name) for name in COLUMNS})
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as plain values; arrays as lists."""
-        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        plain["best_profit"] = self.best_profit.to_dict()
-        return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in plain.items()}
 
 
 COLUMNS = ("depth", "customers", "uplift", "incremental", "profit")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from crmvalue._core.checks import require_number
+from crmvalue._core.plain import as_dict
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import Array
 from crmvalue.errors import InputError
@@ -33,6 +34,7 @@ class InternalRates:
     sign_changes: int  # of the payments in order of time, zeros left out; there are at most as many rates
     notes: tuple[str, ...]  # what a reader must know: why there is no rate, or what more than one means
 
+    to_dict = as_dict
     __repr__ = result_text
     _repr_html_ = to_html = result_html
 
@@ -47,14 +49,10 @@ class InternalRates:
 
         return pd.DataFrame({"rate": self.rates})
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain numbers and lists."""
-        return {
-            "rates": self.rates.tolist(),
-            "is_conventional": self.is_conventional,
-            "sign_changes": self.sign_changes,
-            "notes": list(self.notes),
-        }
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What the rates rest on, in words."""
+        return ("A rate is per period, or per year of 365.25 days if the payments have dates.",)
 
 
 def internal_rates_of_return(cash_flow: ArrayLike, *, dates: Dates | None = None) -> InternalRates:

@@ -12,6 +12,7 @@ from crmvalue._core import frames
 from crmvalue._core.checks import require_option, require_rows
 from crmvalue._core.frames import AnyFrame
 from crmvalue._core.periods import PERIODS
+from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame, Period
 from crmvalue.costing.names import is_blank, renamed_column, spelled
@@ -54,8 +55,22 @@ class Benefits:
     overlap_allowed: bool  # whether lines may count the same money twice
     overlaps: tuple[str, ...]  # pairs of lines that do, at most five; always empty unless it is allowed
 
+    to_frame = as_pandas
+    to_dict = as_dict
     __repr__ = result_text
     _repr_html_ = result_html
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What the totals rest on, in words."""
+        audit = self.audit
+        return (
+            f"{audit.rows_out:,} lines from {audit.first_day} to {audit.last_day}, all of them counted.",
+            f"{audit.indirect:,} are indirect; {audit.uncertain:,} are cut by a risk factor in the risk-adjusted total.",
+            "Lines may count the same money twice: that was allowed."
+            if self.overlap_allowed
+            else "No line contains another about the same people on the same days.",
+        )
 
 
 def prepare_benefits(

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from crmvalue._core.checks import require_number
+from crmvalue._core.plain import plain
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import Array
 from crmvalue.errors import InputError
@@ -64,7 +65,7 @@ class SimulatedRoi:
         """Return the figures, shares and assumptions as plain values, without the draws."""
         names = ("n_draws", "mean", "sd", "median", "level", "lower", "upper", "chance_it_pays", "expected_loss")
         shares = dict(zip(self.inputs, self.variance_share.tolist(), strict=True))
-        figures = {name: getattr(self, name) for name in names}
+        figures = {name: plain(getattr(self, name)) for name in names}
         return {**figures, "variance_share": shares, "assumptions": dict(self.assumptions)}
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from crmvalue._core.checks import require_number, require_option
+from crmvalue._core.plain import as_dict, plain
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import Array
 from crmvalue.errors import InputError
@@ -34,6 +35,7 @@ class Sensitivity:
     at_low: Array  # outcome with this input at its low, shape (n_inputs,)
     at_high: Array  # outcome with this input at its high, shape (n_inputs,)
     base_outcome: float  # outcome with all inputs at their base
+    assumptions: tuple[str, ...]  # what the outcomes rest on, in words
 
     __repr__ = result_text
     _repr_html_ = to_html = result_html
@@ -52,7 +54,8 @@ class Sensitivity:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values: the base outcome, and one record an input."""
-        return {"base_outcome": self.base_outcome, "inputs": self.to_frame().to_dict("records")}
+        said = {"base_outcome": self.base_outcome, "inputs": self.to_frame(), "assumptions": self.assumptions}
+        return {name: plain(value) for name, value in said.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -63,6 +66,7 @@ class ScenarioTable:
     inputs: Mapping[str, Array]  # values of each input, shape (n_scenarios,)
     outcome: Array  # shape (n_scenarios,)
     expected: float  # mean outcome by the chances of the scenarios; NaN if none were passed
+    assumptions: tuple[str, ...]  # what the outcomes rest on, in words
 
     __repr__ = result_text
     _repr_html_ = to_html = result_html
@@ -76,7 +80,8 @@ class ScenarioTable:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values: one record a scenario, and the expected outcome."""
-        return {"scenarios": self.to_frame().to_dict("records"), "expected": self.expected}
+        said = {"scenarios": self.to_frame(), "expected": self.expected, "assumptions": self.assumptions}
+        return {name: plain(value) for name, value in said.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -88,7 +93,9 @@ class TwoWayTable:
     columns: str  # input whose values are the columns
     column_values: Array  # shape (n_columns,)
     outcome: Array  # shape (n_rows, n_columns)
+    assumptions: tuple[str, ...]  # what the outcomes rest on, in words
 
+    to_dict = as_dict
     __repr__ = result_text
     _repr_html_ = to_html = result_html
 
@@ -98,11 +105,6 @@ class TwoWayTable:
 
         index, columns = pd.Index(self.row_values, name=self.rows), pd.Index(self.column_values, name=self.columns)
         return pd.DataFrame(self.outcome, index=index, columns=columns)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values and lists."""
-        names = ("row_values", "column_values", "outcome")
-        return {"rows": self.rows, "columns": self.columns, **{name: getattr(self, name).tolist() for name in names}}
 
 
 def sensitivity(model: Model, inputs: Mapping[str, tuple[float, float, float]]) -> Sensitivity:
@@ -159,6 +161,10 @@ def sensitivity(model: Model, inputs: Mapping[str, tuple[float, float, float]]) 
         at_low=ends[order, 0],
         at_high=ends[order, 1],
         base_outcome=outcome_of(model, base),
+        assumptions=(
+            "One input at a time between its low and high, the others at their base: neither inputs that act together "
+            "nor how likely the ends are can be seen.",
+        ),
     )
 
 
@@ -223,6 +229,12 @@ def scenario_table(
         inputs={name: np.array([row[name] for row in rows]) for name in start},
         outcome=outcome,
         expected=math.nan if chances is None else float(read_chances(chances, tuple(scenarios)) @ outcome),
+        assumptions=(
+            said_base(start, "What a scenario does not name stays at the base"),
+            "No chances were passed, so there is no expected outcome."
+            if chances is None
+            else "The expected outcome weighs each scenario by the chance that was passed.",
+        ),
     )
 
 
@@ -268,7 +280,12 @@ def two_way_table(
     require_arguments(model, start | {first: 0.0, second: 0.0})
     table = [[outcome_of(model, start | {first: x, second: y}) for y in values[1].tolist()] for x in values[0].tolist()]
     return TwoWayTable(
-        rows=first, row_values=values[0], columns=second, column_values=values[1], outcome=np.array(table)
+        rows=first,
+        row_values=values[0],
+        columns=second,
+        column_values=values[1],
+        outcome=np.array(table),
+        assumptions=(said_base(start, "Other inputs stay at the base"),),
     )
 
 
@@ -284,6 +301,11 @@ def outcome_of(model: Model, values: Mapping[str, float]) -> float:
         held = ", ".join(f"{name}={value:g}" for name, value in values.items())
         raise InputError(f"model: returned {made} at {held}. Return one finite number, or pass other values.")
     return float(made.reshape(()))
+
+
+def said_base(base: Mapping[str, float], words: str) -> str:
+    """Say what the other inputs are."""
+    return f"{words}: {', '.join(f'{name} = {value:g}' for name, value in base.items()) or 'there are none'}."
 
 
 def require_range(name: str, given: tuple[float, float, float]) -> tuple[float, float, float]:
