@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.errors import InputError
-from crmvalue.models import MODELS
+from crmvalue.models import BG_CNBD_K, MBG_CNBD_K, MODELS
 from crmvalue.models.bg_nbd import BG_NBD
 from crmvalue.models.covariates import Covariates
 from crmvalue.models.fit import fit_purchases, fit_spend
@@ -197,6 +197,21 @@ def test_a_strong_penalty_leaves_the_fit_without_covariates_and_a_weak_one_that_
     between = fit_purchases(customers, model, covariates=known, penalty=100, time_unit="week")
     assert plain.log_likelihood < between.log_likelihood < free.log_likelihood
     assert (drawn.penalty, free.penalty) == (1e9, 0)
+
+
+@pytest.mark.parametrize("model", [BG_CNBD_K, MBG_CNBD_K], ids=repr)
+def test_regular_buyers_follow_covariates_too(model, known):
+    truth = model.Params(*(0.8, 3.0, 0.9, 2.5), k=2)
+    customers = customers_of(known, model, truth)
+    fit = fit_purchases(customers, model, covariates=known, time_unit="week")
+    assert fit.params.k == 2
+    table = fit.to_frame()
+    for process, effects in EFFECTS.items():
+        for name, value in effects.items():
+            row = table.loc[f"{process}, {name if name == 'age' else f'channel: {name}'}"]
+            assert abs(row["estimate"] - value) < 4 * row["standard_error"]
+    near = {"channel": "web", "age": 40.0}
+    assert expected_purchases(fit, 52, covariates=near) == pytest.approx(model.expected_purchases(truth, 52), rel=0.15)
 
 
 def test_a_group_of_its_own_in_all_parameters_is_a_fit_of_that_group():

@@ -14,6 +14,7 @@ from crmvalue.models import MBG_NBD, NBD, PARETO_NBD
 from crmvalue.models.bg_nbd import BG_NBD
 from crmvalue.models.fit import fit_purchases, fit_spend
 from crmvalue.models.gamma_gamma import GAMMA_GAMMA
+from crmvalue.models.gamma_gamma_on_frequency import GAMMA_GAMMA_ON_FREQUENCY
 
 
 @pytest.fixture(scope="module")
@@ -266,3 +267,37 @@ def test_refunded_customers_are_left_out_of_the_spend_and_counted():
     fit = fit_spend(frame)
     assert (fit.n_customers, fit.n_not_positive, fit.n_without_repeat) == (900, 2, 1)
     assert fit.params == fit_spend(frame.iloc[:900]).params
+
+
+def drawn_spend(n, q=4.0, seed=1):
+    """Simulate what customers spend, however often they buy."""
+    rng = np.random.default_rng(seed)
+    x = rng.integers(1, 6, n).astype(float)
+    params = GAMMA_GAMMA.Params(6.0, q, 15.0)
+    return pd.DataFrame({"frequency": x, "monetary_value": GAMMA_GAMMA.simulate(params, x, rng)})
+
+
+def test_a_sound_fit_of_spend_has_no_findings(cdnow):
+    assert fit_spend(drawn_spend(2_000)).health == ()
+
+
+def test_health_of_spend_says_what_makes_it_doubtful(cdnow):
+    heavy = " ".join(fit_spend(drawn_spend(2_000, q=0.8)).health)
+    assert "customers with at most 0 repeat purchases have no expected spend" in heavy
+    few = " ".join(fit_spend(drawn_spend(30)).health)
+    assert "Customers with a repeat purchase and a monetary_value: 30. The estimates are rough." in few
+    (dependent,) = fit_spend(cdnow).health
+    assert dependent.endswith("spend depends on frequency. Take GAMMA_GAMMA_ON_FREQUENCY.")
+    assert "depends on frequency" not in " ".join(fit_spend(cdnow, GAMMA_GAMMA_ON_FREQUENCY).health)
+    assert "1 finding in health" in repr(fit_spend(cdnow))
+
+
+def test_customers_who_all_spend_about_the_same_hold_the_shape_at_its_bound():
+    rng = np.random.default_rng(4)
+    x = rng.integers(1, 6, 800).astype(float)
+    alike = rng.gamma(3 * x) / (3 * x) * 20  # purchases differ, the customers' means do not
+    fit = fit_spend(pd.DataFrame({"frequency": x, "monetary_value": alike}))
+    p, q, v = fit.params
+    assert p * v / (q - 1) == pytest.approx(20, rel=0.05)
+    if q > 1e3:
+        assert "all customers have one mean spend" in " ".join(fit.health)

@@ -123,7 +123,12 @@ def require_nested(simple: Fit, full: Fit) -> None:
             f"full: not fitted to the same customers: {simple.n_customers:,} in simple, {full.n_customers:,} in full. "
             "Fit both to one summary."
         )
-    is_one_model = simple.model is full.model
+    is_one_model = simple.model.name == full.model.name
+    if is_one_model and k_of(simple) != k_of(full):
+        raise InputError(
+            f"simple: k is {k_of(simple)} in simple and {k_of(full)} in full. Take one k for both with with_k, or "
+            "compare their BIC."
+        )
     if not (is_one_model or (simple.model.name, full.model.name) in NESTED):
         known = ", ".join(f"{one} in {other}" for one, other in NESTED)
         raise InputError(
@@ -142,6 +147,11 @@ def require_nested(simple: Fit, full: Fit) -> None:
         raise InputError("full: less likely than simple, so it was fitted to other data. Fit both to one summary.")
 
 
+def k_of(fit: Fit) -> float | None:
+    """Regularity of buyers, in models that choose it among whole numbers."""
+    return getattr(fit.params, "k", None) if getattr(fit.model, "k_values", ()) else None
+
+
 def problem_with_effects(simple: Fit, full: Fit) -> str | None:
     """Say why the effects of a fit are no special case of those of the other, if they are none."""
     mine = {(process, each.covariate): each.name for each in effects_of(simple) for process in each.processes}
@@ -151,6 +161,6 @@ def problem_with_effects(simple: Fit, full: Fit) -> str | None:
         return f"has the effect {alone[0]!r}, which full has not"
     for each in effects_of(full):
         shared = {mine.get((process, each.covariate)) for process in each.processes}
-        if len(shared) > 1 and simple.model is full.model:
+        if len(shared) > 1 and simple.model.name == full.model.name:
             return f"full has one effect {each.name!r} where simple has two or one alone"
     return None

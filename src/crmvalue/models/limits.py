@@ -25,6 +25,7 @@ AnyModel = TypeVar("AnyModel", PurchaseModel, RetentionModel, SpendModel)
 LOST = 1e-3  # log-likelihood by which a limit may be below the place where the search for it ended
 NEAR = 1e-6  # log-likelihood that a step to the maximum would still gain
 VAGUE = 2.0  # standard error of a logarithm above which the data hardly show the parameter: a factor of 50 either way
+UNSURE = 0.3  # standard errors of logarithms below which both are known well enough to read each alone
 STRONG = 0.97  # correlation of two estimates above which neither is known alone
 MANY_ONCE = 0.85  # share of customers with a single purchase that leaves little to learn from
 FEW_REPEATS = 50  # customers with a repeat purchase below which estimates are rough
@@ -192,7 +193,8 @@ def findings(
     correlation = np.triu(inverse / np.outer(spread, spread), k=1)
     for i, j in np.argwhere(np.abs(correlation) > STRONG):
         one, other = int(free[i]), int(free[j])
-        if (one < k) == (other < k):  # a parameter and an effect are known together wherever the reference is rare
+        known = one < k and max(spread[i], spread[j]) < UNSURE
+        if (one < k) == (other < k) and not known:  # parameter and effect are tied wherever the reference is rare
             kind = "logarithms" if one < k else "effects"
             said.append(
                 f"{names[one]} and {names[other]} are known only together (correlation of their {kind} "
