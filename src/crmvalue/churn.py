@@ -9,9 +9,10 @@ from crmvalue.retention.cohort_table import RetentionTable, retention_table
 from crmvalue.retention.contract_bridge import contract_revenue_bridge
 from crmvalue.retention.contract_rates import ContractChurn, contract_churn_rates
 from crmvalue.retention.contracts import ContractAudit, Contracts, contract_lifetimes, prepare_contracts
+from crmvalue.retention.product_limit import LogRank
 from crmvalue.retention.rates import ChurnRates, churn_rates
 from crmvalue.retention.risk import ChurnRisk, churn_risk
-from crmvalue.retention.survival import LogRank, RetentionCurve, retention_curve
+from crmvalue.retention.survival import RetentionCurve, retention_curve
 from crmvalue.retention.survivors import SurvivorRates, survivor_rates
 from crmvalue.retention.timing import PurchaseTiming, purchase_timing
 

@@ -4,30 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
 
-from crmvalue._core.checks import MOST_LABELS, require_number
-from crmvalue._core.frames import (
-    AnyFrame,
-    collect,
-    count_rows,
-    first_values,
-    join,
-    like,
-    one_row,
-    open_frame,
-    series_to_array,
-    to_native,
-)
+from crmvalue._core.checks import require_number
+from crmvalue._core.frames import AnyFrame, count_rows, like, one_row, open_frame, to_arrays, to_native
 from crmvalue._core.show import result_html, result_text
-from crmvalue._core.special import normal_quantile
-from crmvalue._core.types import AnyArray, Frame, IntArray
+from crmvalue._core.types import AnyArray, Frame
 from crmvalue.errors import InputError
 from crmvalue.retention.groups import require_groups
-from crmvalue.retention.referrals import credited_referrals, with_key
+from crmvalue.retention.referrals import with_influence
+from crmvalue.segments.customers import as_number, check_numbers, open_customers
+from crmvalue.segments.points import sum_of
+from crmvalue.segments.surveys import group_means, is_known, require_scores, shares_of_weight, weighted
 
 PARTS = ("current", "potential", "influence", "learning")
 CELLS = ("champion", "affluent", "advocate", "miser")
@@ -140,96 +130,59 @@ def customer_worth(
     """
     require_number("would_have_come", would_have_come, at_least=0, at_most=1)
     columns = [name for name in (contribution, cost_to_serve, lifetime_value, cross_buying, learning_value) if name]
-    frame = open_frame(customers, argument="customers", needs=["customer_id", *columns])
-    require_customers(frame, columns)
+    frame = open_customers(customers, argument="customers", needs=columns)
+    check_numbers(frame, columns, argument="customers")
     zero = nw.lit(0.0)
-
-    def column(name: str | None) -> nw.Expr:
-        return nw.col(name).cast(nw.Float64) if name else zero
-
+    cost, ahead, further, taught = (
+        as_number(name) if name else zero for name in (cost_to_serve, lifetime_value, cross_buying, learning_value)
+    )
     table = frame.select(
-        "customer_id",
-        current=column(contribution) - column(cost_to_serve),
-        potential=column(lifetime_value) + column(cross_buying),
-        learning=column(learning_value),
+        "customer_id", current=as_number(contribution) - cost, potential=ahead + further, learning=taught
     )
     table, twice, n_referrals = with_influence(table, referrals, would_have_come)
-    table = table.with_columns(
-        _crm_lifetime=nw.col("current") + nw.col("potential"),
-        worth=nw.col("current") + nw.col("potential") + nw.col("influence") + nw.col("learning"),
-    )
+    parts = {name: nw.col(name) for name in PARTS}
+    table = table.with_columns(_crm_lifetime=parts["current"] + parts["potential"], worth=sum_of(list(parts.values())))
     if cuts is None:
         middle = one_row(table, lifetime=nw.col("_crm_lifetime").median(), influence=nw.col("influence").median())
-        cuts = (float(middle["lifetime"]), float(middle["influence"]))
-    rich, loud = nw.col("_crm_lifetime") > cuts[0], nw.col("influence") > cuts[1]
-    poor = nw.when(loud).then(nw.lit(CELLS[2])).otherwise(nw.lit(CELLS[3]))
-    quiet = nw.when(rich).then(nw.lit(CELLS[1])).otherwise(poor)
-    cell = nw.when(rich & loud).then(nw.lit(CELLS[0])).otherwise(quiet)
-    table = table.with_columns(cell=cell).select("customer_id", *PARTS, "worth", "cell")
-    sums = table.group_by("cell").agg(*(nw.col(name).sum() for name in (*PARTS, "worth")), customers=nw.len())
-    cells = cell_table(collect(sums))
+        cuts = (middle["lifetime"], middle["influence"])
+    lifetime_cut, influence_cut = (require_number("cuts", cut) for cut in cuts)
+    table = with_cell(table, lifetime_cut, influence_cut)
+    cells = cell_table(table)
     return CustomerWorth(
         frame=to_native(table),
         cells=like(cells, frame),
         n=int(cells["customers"].sum()),
         total=float(cells["worth"].sum()),
         counted_twice=twice,
-        lifetime_cut=cuts[0],
-        influence_cut=cuts[1],
+        lifetime_cut=lifetime_cut,
+        influence_cut=influence_cut,
         n_referrals=n_referrals,
         would_have_come=float(would_have_come),
     )
 
 
-def require_customers(frame: AnyFrame, columns: Sequence[str]) -> None:
-    """Raise InputError unless each customer is there once, with all her values."""
-    n = count_rows(frame)
-    if n == 0:
-        raise InputError("customers: the frame has no rows. Pass at least one customer.")
-    kinds = frame.collect_schema()
-    for name in columns:
-        if not kinds[name].is_numeric():
-            raise InputError(f"{name}: column holds {kinds[name]}, not numbers. Convert it to numbers first.")
-        number = nw.col(name).cast(nw.Float64)
-        missing = frame.filter(number.is_null() | ~number.is_finite().fill_null(False))
-        k = count_rows(missing)
-        if k:
-            shown = ", ".join(map(str, first_values(missing, "customer_id")))
-            raise InputError(
-                f"{name}: missing or infinite in {k:,} of {n:,} rows (customer {shown}{', ...' if k > 5 else ''}). "
-                "Write 0 where there is none."
-            )
-    twice = frame.group_by("customer_id").agg(_crm_n=nw.len()).filter(nw.col("_crm_n") > 1).sort("customer_id")
-    k = count_rows(twice)
-    if k:
-        shown = ", ".join(map(str, first_values(twice, "customer_id", n=MOST_LABELS)))
-        raise InputError(f"customers: {k:,} customers are listed more than once ({shown}). Pass one row a customer.")
+def with_cell(table: AnyFrame, lifetime_cut: float, influence_cut: float) -> AnyFrame:
+    """Name the cell of each customer, by her lifetime value and what she brings through others."""
+    champion, affluent, advocate, miser = (nw.lit(cell) for cell in CELLS)
+    rich, loud = nw.col("_crm_lifetime") > lifetime_cut, nw.col("influence") > influence_cut
+    quiet = nw.when(rich).then(affluent).otherwise(miser)
+    both = nw.when(rich).then(champion).otherwise(advocate)
+    return table.with_columns(cell=nw.when(loud).then(both).otherwise(quiet)).select(
+        "customer_id", *PARTS, "worth", "cell"
+    )
 
 
-def with_influence(table: AnyFrame, referrals: Frame | None, would_have_come: float) -> tuple[AnyFrame, float, int]:
-    """Return the customers with their influence, the sum that is counted twice, and the number of referrals."""
-    if referrals is None:
-        return table.with_columns(influence=nw.lit(0.0)), 0.0, 0
-    made = open_frame(referrals, argument="referrals", needs=["customer_id", "referred_id"])
-    credited = credited_referrals(made, table)
-    value = credited.value * (1 - would_have_come)
-    gains = nw.from_native(like({"customer_id": credited.referrer, "influence": value - credited.cost}, table))
-    gains = with_key(gains).group_by("_crm_key").agg(nw.col("influence").sum())
-    table = join(with_key(table), gains, on="_crm_key", how="left").with_columns(nw.col("influence").fill_null(0.0))
-    table = table.drop("_crm_key")
-    return table, float(value.sum()), len(value)
-
-
-def cell_table(sums: nw.DataFrame[Any]) -> dict[str, AnyArray]:
+def cell_table(table: AnyFrame) -> dict[str, AnyArray]:
     """Columns of the sums of the four cells, in their order; zeros for a cell without customers."""
-    found = series_to_array(sums.get_column("cell")).astype(str).tolist()
-    at = [CELLS.index(name) for name in found]
-    table: dict[str, AnyArray] = {"cell": np.array(CELLS, dtype=object)}
-    for name in ("customers", *PARTS, "worth"):
-        values = np.zeros(len(CELLS))
-        values[at] = series_to_array(sums.get_column(name)).astype(float)
-        table[name] = values.astype(np.int64) if name == "customers" else values
-    return table
+    names = ("customers", *PARTS, "worth")
+    sums = table.group_by("cell").agg(nw.col(*PARTS, "worth").sum(), customers=nw.len())
+    found = to_arrays(sums, ["cell", *names])
+    at = [CELLS.index(cell) for cell in found["cell"].astype(str)]
+    cells: dict[str, AnyArray] = {"cell": np.array(CELLS, dtype=object)}
+    for name in names:
+        cells[name] = np.zeros(len(CELLS), dtype=np.int64 if name == "customers" else float)
+        cells[name][at] = found[name]
+    return cells
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -334,80 +287,6 @@ def delivered_value(
         benefits=gets,
         burdens=gives,
     )
-
-
-def shares_of_weight(columns: Mapping[str, float] | Sequence[str], argument: str) -> tuple[tuple[str, float], ...]:
-    """Return the columns with their shares of the weight."""
-    given = {columns: 1.0} if isinstance(columns, str) else columns
-    weights = dict(given) if isinstance(given, Mapping) else dict.fromkeys(given, 1.0)
-    for name, weight in weights.items():
-        require_number(f"{argument}: weight of {name}", weight, at_least=0)
-    total = sum(weights.values())
-    if not total > 0:
-        raise InputError(f"{argument}: no column has a weight above 0. Name at least one.")
-    return tuple((name, weight / total) for name, weight in weights.items())
-
-
-def is_known(name: str) -> nw.Expr:
-    """Whether a score is there."""
-    number = nw.col(name).cast(nw.Float64)
-    return ~number.is_null() & ~number.is_nan().fill_null(True)
-
-
-def weighted(columns: tuple[tuple[str, float], ...]) -> nw.Expr:
-    """Weighted mean of the columns."""
-    total: nw.Expr = nw.lit(0.0)
-    for name, share in columns:
-        total = total + nw.col(name).cast(nw.Float64) * share
-    return total
-
-
-def require_scores(frame: AnyFrame, names: Sequence[str], scale: tuple[float, float]) -> int:
-    """Raise InputError unless all scores are numbers within the scale; return the number of answers."""
-    low, high = (require_number("scale", end) for end in scale)
-    if not low < high:
-        raise InputError(f"scale: got {scale}. Pass the lowest and the highest score.")
-    kinds = frame.collect_schema()
-    n = count_rows(frame)
-    if n == 0:
-        raise InputError("answers: the frame has no rows. Pass at least one answer.")
-    for name in names:
-        if not kinds[name].is_numeric():
-            raise InputError(f"{name}: column holds {kinds[name]}, not numbers. Convert it to numbers first.")
-        score = nw.col(name).cast(nw.Float64)
-        k = count_rows(frame.filter(is_known(name)).filter((score < low) | (score > high)))
-        if k:
-            raise InputError(
-                f"{name}: outside the scale {low:g} to {high:g} in {k:,} of {n:,} rows. Mend them, or pass scale=."
-            )
-    return n
-
-
-def group_means(known: AnyFrame, by: str | None) -> dict[str, AnyArray]:
-    """Columns of the means of each group, with an interval."""
-    key = by or "_crm_all"
-    rows = known if by else known.with_columns(_crm_all=nw.lit(1))
-    value = nw.col("delivered")
-    center = rows.with_columns(_crm_mean=value.mean().over(key)).with_columns(
-        _crm_square=(value - nw.col("_crm_mean")) * (value - nw.col("_crm_mean"))
-    )
-    means = [nw.col(name).mean() for name in ("benefit", "burden", "delivered")]
-    found = collect(center.group_by(key).agg(*means, nw.col("_crm_square").sum(), _crm_n=nw.len()).sort(key))
-    n: IntArray = series_to_array(found.get_column("_crm_n")).astype(np.int64)
-    mean = series_to_array(found.get_column("delivered")).astype(float)
-    square = series_to_array(found.get_column("_crm_square")).astype(float)
-    error = np.where(n > 1, np.sqrt(square / np.maximum(n - 1, 1) / n), np.nan)
-    z = normal_quantile(0.975)
-    return {
-        **({by: series_to_array(found.get_column(by))} if by else {}),
-        "n": n,
-        "benefit": series_to_array(found.get_column("benefit")).astype(float),
-        "burden": series_to_array(found.get_column("burden")).astype(float),
-        "delivered": mean,
-        "standard_error": error,
-        "lower": mean - z * error,
-        "upper": mean + z * error,
-    }
 
 
 __all__ = ["CustomerWorth", "DeliveredValue", "customer_worth", "delivered_value"]

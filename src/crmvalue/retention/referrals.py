@@ -9,8 +9,8 @@ import narwhals.stable.v2 as nw
 import numpy as np
 
 from crmvalue._core.checks import require_rows
-from crmvalue._core.frames import AnyFrame, collect, column_names, join, like, series_to_array
-from crmvalue._core.types import AnyArray, Array, BoolArray
+from crmvalue._core.frames import AnyFrame, collect, column_names, join, like, open_frame, series_to_array
+from crmvalue._core.types import AnyArray, Array, BoolArray, Frame
 from crmvalue.errors import InputError
 
 
@@ -21,6 +21,20 @@ class Referrals:
     referrer: AnyArray  # customer who referred, shape (n,)
     value: Array  # current value of the customer referred, in currency, shape (n,)
     cost: Array  # what prompted the referral, in currency, shape (n,)
+
+
+def with_influence(table: AnyFrame, referrals: Frame | None, would_have_come: float) -> tuple[AnyFrame, float, int]:
+    """Return the customers with their influence, the sum that is counted twice, and the number of referrals."""
+    if referrals is None:
+        return table.with_columns(influence=nw.lit(0.0)), 0.0, 0
+    made = open_frame(referrals, argument="referrals", needs=["customer_id", "referred_id"])
+    credited = credited_referrals(made, table)
+    value = credited.value * (1 - would_have_come)
+    gains = nw.from_native(like({"customer_id": credited.referrer, "influence": value - credited.cost}, table))
+    gains = with_key(gains).group_by("_crm_key").agg(nw.col("influence").sum())
+    table = join(with_key(table), gains, on="_crm_key", how="left").with_columns(nw.col("influence").fill_null(0.0))
+    table = table.drop("_crm_key")
+    return table, float(value.sum()), len(value)
 
 
 def credited_referrals(referrals: AnyFrame, customers: AnyFrame) -> Referrals:

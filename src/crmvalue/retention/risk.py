@@ -142,17 +142,16 @@ def churn_risk(
         if one_row(frame, n=unknown.cast(nw.Int64).sum())["n"]:
             refuse(frame, name, "missing", "Fill or drop these customers.", unknown)
     mean = nw.col(spend) if spend else nw.col("total_spend") / nw.col("purchases")
-    frame = frame.select("customer_id", *PURCHASES, _crm_spend=mean.cast(nw.Float64))
+    frame = frame.with_columns(_crm_spend=mean.cast(nw.Float64))
 
-    def predict(frequency: AnyArray, recency: AnyArray, T: AnyArray) -> Mapping[str, AnyArray]:
-        x, t_x, t = checked_purchases(frame, [frequency, recency, T])
+    def predict(params: Parameters, frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
         return {
-            "probability_alive": fit.model.probability_alive(fit.params, x, t_x, t),
-            "_crm_ahead": fit.model.purchases_if_alive(fit.params, np.asarray(float(horizon)), x, t_x, t),
-            "overdue": overdue(x, t_x, t),
+            "probability_alive": fit.model.probability_alive(params, frequency, recency, T),
+            "_crm_ahead": fit.model.purchases_if_alive(params, np.asarray(float(horizon)), frequency, recency, T),
+            "overdue": overdue(frequency, recency, T),
         }
 
-    listed = compute_columns(frame, PURCHASES, predict)
+    listed = predicted(fit, frame, predict, keep=("_crm_spend",), covariates=covariates)
     paid = nw.when(nw.col("_crm_spend") > 0).then(nw.col("_crm_spend")).otherwise(0.0)
     listed = listed.with_columns(value_if_alive=nw.col("_crm_ahead") * paid * margin)
     listed = listed.with_columns(value_at_risk=(1 - nw.col("probability_alive")) * nw.col("value_if_alive"))

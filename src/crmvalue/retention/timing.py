@@ -16,7 +16,7 @@ from crmvalue.data.cohorts import NEVER, PurchaseGaps, day_as_number, last_obser
 from crmvalue.data.transactions import Transactions, as_transactions
 from crmvalue.errors import InputError
 from crmvalue.retention.groups import all_gaps, gaps_by_group
-from crmvalue.retention.survival import Lifetimes, Survival, median_life, survival
+from crmvalue.retention.product_limit import Lifetimes, Survival, median_life, survival
 
 RETURNS_COVERED = 0.95  # share of the returns that come within the silence that is chosen
 
