@@ -9,19 +9,20 @@ import narwhals.stable.v2 as nw
 import numpy as np
 
 from crmvalue._core.checks import require_columns, require_number
-from crmvalue._core.frames import column_names, compute_columns, one_row, to_native
+from crmvalue._core.frames import column_names, one_row, to_native
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame, TimeUnit
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.models.fit import PurchaseFit
 from crmvalue.models.histories import (
     PURCHASES,
-    checked_purchases,
     is_missing,
     open_customers,
     refuse,
     require_unit_of_fit,
 )
+from crmvalue.models.model import Parameters
+from crmvalue.models.predictions import predicted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -57,6 +58,7 @@ def churn_risk(
     success: float = 1.0,
     margin: float = 1.0,
     spend: str | None = None,
+    covariates: Frame | None = None,
 ) -> ChurnRisk:
     r"""List customers by what a contact is expected to gain, and say down to whom it pays.
 
@@ -77,6 +79,9 @@ def churn_risk(
         Share of spend that is kept, 0 to 1.
     spend : str, optional
         Column of the spend expected a purchase, such as expected_spend; by default her mean so far, at least 0.
+    covariates : frame, optional
+        For a fit with covariates: a frame with customer_id and the columns of the fit, unless the summary's frame has
+        them itself.
 
     Returns
     -------
