@@ -6,11 +6,9 @@ sorted by their values first, so that neither the order of rows nor the engine m
 
 from __future__ import annotations
 
-import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -19,16 +17,21 @@ from crmvalue._core.frames import compute_columns, distinct_rows, like, to_nativ
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame, IntArray
 from crmvalue.data.summary import CustomerSummary
-from crmvalue.errors import InputError, MissingExtraError
+from crmvalue.errors import InputError
 from crmvalue.segments.customers import as_number, check_numbers, open_customers
+from crmvalue.segments.partition import (
+    ClusterMethod,
+    Space,
+    best_fit,
+    means_of,
+    rank_of_clusters,
+    require_sklearn,
+    space_of,
+    stability_of,
+)
 from crmvalue.segments.thresholds import MEASURES
 
-ClusterMethod: TypeAlias = Literal["k-means", "gaussian mixture"]
-
 MOST_FITTED = 20_000  # customers from whom clusters are learnt; all are then assigned
-MOST_COMPARED = 3_000  # customers for the silhouette, which compares all pairs
-NARROWEST = 0.1  # standard deviations of a mixture's groups: else each count, such as one purchase, is a group
-STARTS = 5  # of each fit; the best counts
 STEPS = (1.25, 0.5, -0.5, -1.25)  # standard deviations from the mean of all customers at which the words change
 WORDS = ("very high {}", "high {}", "average {}", "low {}", "very low {}")
 PLAIN_WORDS = {
@@ -151,44 +154,28 @@ def cluster_customers(
     source = np.random.default_rng(rng)
 
     frame, values, counts = open_features(customers, names)
-    centre, scale = centre_and_scale(drawn_in(values), counts, names)
-    points = np.repeat((drawn_in(values) - centre) / scale, counts, axis=0)
+    space = space_of(values, counts, names)
+    points = np.repeat(space.points(values), counts, axis=0)
     n = len(points)
     if n > MOST_FITTED:
         points = points[np.sort(source.choice(n, MOST_FITTED, replace=False))]
-    n_distinct = len(np.unique(points, axis=0))
-    if n_distinct < numbers[0]:
-        raise InputError(
-            f"customers: there are {n_distinct} different ones, too few for {numbers[0]} clusters. Pass fewer clusters."
-        )
-    seed = int(source.integers(2**31))
-    fits = {k: fitted(points, k, method, seed) for k in numbers if k <= n_distinct}
-    tried = {k: criterion_of(fit, points, method, seed) for k, fit in fits.items()}
-    best = min(tried, key=lambda k: (tried[k] if method == "gaussian mixture" else -tried[k], k))
-    draws = stability_of(fits[best], points, best, method, n_draws, source)
-
-    number = rank_of_clusters(fits[best], points, best)
-    in_cluster = number[fits[best].predict((drawn_in(values) - centre) / scale)]
-    members = np.bincount(in_cluster, weights=counts, minlength=best + 1)[1:]
-    scaled = means_of((drawn_in(values) - centre) / scale, counts, in_cluster, best)
-    means = means_of(values, counts, in_cluster, best)
+    fit, tried = best_fit(points, numbers, method, int(source.integers(2**31)))
+    best = fit.k
+    draws = stability_of(fit.model, points, best, method, n_draws, source)
+    number = rank_of_clusters(fit.model, points, best)
 
     def assign(*columns: AnyArray) -> dict[str, AnyArray]:
         """Return the cluster of each row."""
         rows = np.column_stack([np.asarray(column, dtype=float) for column in columns])
-        return {"cluster": number[fits[best].predict((drawn_in(rows) - centre) / scale)].astype(np.int64)}
+        return {"cluster": number[fit.model.predict(space.points(rows))].astype(np.int64)}
 
-    table = {
-        "cluster": np.arange(1, best + 1),
-        "customers": members.astype(np.int64),
-        "customer_share": members / n,
-        **{f"mean_{name}": means[:, column] for column, name in enumerate(names)},
-        "profile": np.array([in_words(row, names) for row in scaled], dtype=object),
-    }
+    in_cluster = number[fit.model.predict(space.points(values))]
+    tables = profile_columns(space, values, counts, in_cluster, best)
+    criterion = {"n_clusters": np.array(list(tried)), "criterion": np.array(list(tried.values()))}
     return CustomerClusters(
         frame=to_native(compute_columns(frame, names, assign)),
-        table=like(table, frame),
-        criterion_table=like({"n_clusters": np.array(list(tried)), "criterion": np.array(list(tried.values()))}, frame),
+        table=like(tables, frame),
+        criterion_table=like(criterion, frame),
         method=method,
         features=names,
         n_clusters=best,
@@ -198,16 +185,6 @@ def cluster_customers(
         n_customers=n,
         n_fitted=len(points),
     )
-
-
-def require_sklearn() -> None:
-    """Raise MissingExtraError unless scikit-learn can be imported."""
-    try:
-        import sklearn  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError(
-            "scikit-learn: is not installed, and clusters need it. Run: pip install 'crmvalue[cluster]'"
-        ) from error
 
 
 def check_features(features: Sequence[str]) -> tuple[str, ...]:
@@ -235,82 +212,18 @@ def open_features(customers: CustomerSummary | Frame, names: tuple[str, ...]) ->
     return frame, np.column_stack([rows[name] for name in names]).astype(float), counts
 
 
-def drawn_in(values: Array) -> Array:
-    """Signed logarithm: the few very large values do not decide alone."""
-    near: Array = np.sign(values) * np.log1p(np.abs(values))
-    return near
-
-
-def centre_and_scale(points: Array, counts: IntArray, names: Sequence[str]) -> tuple[Array, Array]:
-    """Mean and standard deviation of each feature over all customers."""
-    centre = np.average(points, axis=0, weights=counts)
-    scale = np.sqrt(np.average((points - centre) ** 2, axis=0, weights=counts))
-    for name, spread in zip(names, scale, strict=True):
-        if not spread > 1e-12:
-            raise InputError(f"{name}: the same for all customers. Leave it out of `features`.")
-    return centre, scale
-
-
-def fitted(points: Array, k: int, method: ClusterMethod, seed: int) -> Any:
-    """Return a fit of scikit-learn."""
-    from sklearn.cluster import KMeans
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.mixture import GaussianMixture
-
-    model = (
-        KMeans(n_clusters=k, n_init=STARTS, random_state=seed)
-        if method == "k-means"
-        else GaussianMixture(n_components=k, n_init=STARTS, random_state=seed, reg_covar=NARROWEST**2, max_iter=300)
-    )
-    with warnings.catch_warnings():  # a sample may hold fewer distinct customers than clusters: the index then is low
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return model.fit(points)
-
-
-def criterion_of(fit: Any, points: Array, method: ClusterMethod, seed: int) -> float:
-    """Mean silhouette of k-means, BIC of a mixture."""
-    if method == "gaussian mixture":
-        return float(fit.bic(points))
-    from sklearn.metrics import silhouette_score
-
-    labels = fit.predict(points)
-    step = max(1, math.ceil(len(points) / MOST_COMPARED))
-    at = np.random.default_rng(seed).permutation(len(points))[::step]
-    if not 2 <= len(np.unique(labels[at])) < len(at):
-        return -1.0  # a cluster for each customer says nothing
-    return float(silhouette_score(points[at], labels[at]))
-
-
-def stability_of(
-    fit: Any, points: Array, k: int, method: ClusterMethod, n_draws: int, source: np.random.Generator
-) -> Array:
-    """Return the adjusted Rand index of the clusters found on each bootstrap sample, with those found on all."""
-    from sklearn.metrics import adjusted_rand_score
-
-    labels, draws = fit.predict(points), np.empty(n_draws)
-    for draw in range(n_draws):
-        sample = points[source.integers(len(points), size=len(points))]
-        again = fitted(sample, k, method, int(source.integers(2**31)))
-        draws[draw] = adjusted_rand_score(labels, again.predict(points))
-    draws.flags.writeable = False
-    return draws
-
-
-def rank_of_clusters(fit: Any, points: Array, k: int) -> IntArray:
-    """Return the number, from 1, of each label: highest mean of the last feature first, an empty one last."""
-    labels = fit.predict(points)
-    means = means_of(points, np.ones(len(points), dtype=np.int64), labels + 1, k)[:, -1]
-    order = np.argsort(np.where(np.isnan(means), math.inf, -means), kind="stable")
-    number = np.empty(k, dtype=np.int64)
-    number[order] = np.arange(1, k + 1)
-    return number
-
-
-def means_of(values: Array, counts: IntArray, cluster: IntArray, k: int) -> Array:
-    """Mean of each column in clusters 1 to k, shape (k, columns); missing in an empty one."""
-    members = np.bincount(cluster, weights=counts, minlength=k + 1)[1:]
-    sums = [np.bincount(cluster, weights=column * counts, minlength=k + 1)[1:] for column in values.T]
-    return np.column_stack(sums) / np.where(members > 0, members, math.nan)[:, None]
+def profile_columns(space: Space, values: Array, counts: IntArray, in_cluster: IntArray, k: int) -> dict[str, AnyArray]:
+    """Columns of what the clusters are, from distinct customers and how many there are of each."""
+    members = np.bincount(in_cluster, weights=counts, minlength=k + 1)[1:]
+    means = means_of(values, counts, in_cluster, k)
+    scaled = means_of(space.points(values), counts, in_cluster, k)
+    return {
+        "cluster": np.arange(1, k + 1),
+        "customers": members.astype(np.int64),
+        "customer_share": members / members.sum(),
+        **{f"mean_{name}": means[:, column] for column, name in enumerate(space.names)},
+        "profile": np.array([in_words(row, space.names) for row in scaled], dtype=object),
+    }
 
 
 def in_words(means: Array, names: Sequence[str]) -> str:
