@@ -24,6 +24,7 @@ from crmvalue.models.covariates import Effect
 from crmvalue.models.fit import PurchaseFit, SpendFit
 from crmvalue.models.gamma_gamma import GAMMA_GAMMA
 from crmvalue.models.gamma_gamma_on_frequency import GAMMA_GAMMA_ON_FREQUENCY
+from crmvalue.retention.risk import churn_risk
 
 FIT = PurchaseFit(
     model=BG_NBD,
@@ -275,3 +276,12 @@ def test_a_summary_in_another_unit_and_opportunities_are_not_converted():
     )
     with pytest.raises(InputError, match="BG/BB counts opportunities, which cannot be converted"):
         probability_alive(donors, {"frequency": 1, "recency": 2, "T": 6}, time_unit="month")
+
+
+def test_customers_at_risk_have_the_chance_of_their_own_parameters():
+    summary = CUSTOMERS.assign(purchases=CUSTOMERS["frequency"] + 1, total_spend=50.0)
+    found = churn_risk(summary, FIT, horizon=10, covariates=KNOWN).frame.set_index("customer_id")
+    wanted = probability_alive(FIT, CUSTOMERS, covariates=KNOWN).set_index("customer_id")
+    assert found["probability_alive"].loc[wanted.index].to_numpy() == pytest.approx(wanted["probability_alive"])
+    with pytest.raises(InputError, match="covariates: missing, and the fit has effects of channel, age"):
+        churn_risk(summary, FIT, horizon=10)
