@@ -151,6 +151,19 @@ def test_row_order_and_ids_do_not_matter(period):
     assert one.sentences == two.sentences
 
 
+def test_audits_of_groups_add_up_to_the_audit_of_all():
+    frame = random_rows(6)
+    end = frame["date"].max()
+    parts = [customer_base_audit(rows, observation_end=end) for _, rows in frame.groupby(frame["customer_id"] % 3)]
+    whole = customer_base_audit(frame, observation_end=end)
+    for name, key in (("change", "group"), ("base", "period"), ("cohorts", ["cohort", "age"])):
+        added = pd.concat(getattr(part, name) for part in parts).groupby(key, sort=False)
+        for column in ("customers", "revenue", "revenue_now", "profit_before"):
+            if column in getattr(whole, name):
+                wanted = getattr(whole, name).set_index(key)[column]
+                np.testing.assert_allclose(added[column].sum().reindex(wanted.index), wanted, atol=1e-9)
+
+
 def test_every_engine_gives_the_same_audit(as_engine):
     frame = random_rows(5)
     given_frame = as_engine(frame)

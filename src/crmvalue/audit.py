@@ -92,11 +92,13 @@ def customer_base_audit(
 
     Notes
     -----
-    Orders are purchase days. The two periods of lens 2 are the last complete one and the one before. Profit of a
-    period is customers × orders per customer × revenue per order × margin; the effect of factor :math:`x` on its
-    change is :math:`L \ln (x_1 / x_0)` with :math:`L = (\pi_1 - \pi_0) / \ln (\pi_1 / \pi_0)`, so that the four
-    effects add up without a rest. The first period is taken to be complete. Its cohort is left out where cohorts are
-    compared, as it holds customers of earlier times, unless there is no other.
+    Orders are purchase days. The two periods of lens 2 are the last complete one and the one before. Profit of a period
+    is customers × orders per customer × revenue per order × margin; the effect of factor :math:`x` on its change is
+    :math:`L \ln (x_1 / x_0)` with :math:`L = (\pi_1 - \pi_0) / \ln (\pi_1 / \pi_0)`, so that the four effects add up
+    without a rest. An audit looks at one base: for groups, such as regions, audit the transactions of each with the
+    same `observation_end`; sums add up to the whole where each customer is in one group. The first period is taken to
+    be complete. Its cohort is left out where cohorts are compared, as it holds customers of earlier times, unless there
+    is no other.
 
     References
     ----------
