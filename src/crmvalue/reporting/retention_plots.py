@@ -98,7 +98,8 @@ def plot_purchase_timing(timing: PurchaseTiming, ax: Axes) -> Axes:
         ]
     for (days, *shares), colour, label in curves:
         draw_steps(ax, [0.0, *days], [np.append(0.0, values) for values in shares], colour, label)
-    ax.set(ylim=(0, 1.03), xlabel="Days since the purchase", ylabel="Have bought again")
+    since = "Days since the purchase" if timing.by is None else "Days since the first purchase"
+    ax.set(ylim=(0, 1.03), xlabel=since, ylabel="Have bought again")
     ax.set_xlim(0, None)
     ax.yaxis.set_major_formatter(lambda y, _: share_text(y, 0))
     tidy(ax, values_on="y")
