@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -17,7 +18,7 @@ from crmvalue._core.frames import AnyFrame, column_names, count_rows, one_row
 from crmvalue._core.optimise import Derivatives
 from crmvalue._core.special import gammaln
 from crmvalue._core.types import Array, IntArray
-from crmvalue.errors import InputError
+from crmvalue.errors import ConvergenceError, InputError
 from crmvalue.models import bg_nbd
 from crmvalue.models.design import NOTHING, Design
 from crmvalue.models.histories import is_missing, refuse
@@ -26,6 +27,15 @@ from crmvalue.models.model import PurchaseModel
 
 MOST_K = 100  # that can be given
 REMEDY = "Make the summary with summarize_customers(..., log_gaps=True), or leave the column out."
+
+
+class Tried(NamedTuple):
+    """A fit with one k."""
+
+    k: int
+    log_likelihood: float  # with what the gaps say
+    score: float  # the same less what covariates' effects take off it
+    found: Found[PurchaseModel]
 
 
 def log_evenness(k: float, frequency: Array, recency: Array, log_gaps: Array) -> Array:
@@ -112,23 +122,25 @@ def best_regular_fit(
     k rises until the likelihood has fallen twice. Standard errors take k as known.
     """
     frequency, recency, _ = data
-    tried: list[tuple[int, float, Found[PurchaseModel]]] = []
-    start = model.start(*data, counts)[:4]
+    tried: list[Tried] = []
     for k in model.k_values:
-        random = model.limit(model.Params(*start, float(k)))
-        found = best_fit(random or given(model, k, start), data, counts, design)
+        random = model.limit(model.start(*data, counts)._replace(k=k))  # type: ignore[attr-defined]  # a NamedTuple
+        try:
+            found = best_fit(random or given(model, k), data, counts, design)
+        except ConvergenceError:
+            if not tried:
+                raise
+            break  # more regular than these data can show
         even = 0.0 if log_gaps is None else evenness(k, frequency, recency, counts, log_gaps)
-        tried.append((k, found.log_likelihood + even, found))
-        scores = [value - drawn(each, design) for _, value, each in tried]
-        if len(scores) > 2 and scores[-1] < scores[-2] < scores[-3]:
+        value = found.log_likelihood + even
+        tried.append(Tried(k, value, value - drawn(found, design), found))
+        if len(tried) > 2 and tried[-1].score < tried[-2].score < tried[-3].score:
             break
-        if len(found.params) == 4:
-            r, alpha, a, b = found.params
-            start = (r, alpha * k / (k + 1), a, b)  # as many more events as a purchase then takes
-    best = int(np.argmax(scores))
-    k, value, found = tried[best]
+    best = max(tried, key=lambda one: one.score)
+    k, found = best.k, best.found
+    said = said_of_k(model, tried, best, is_rough=log_gaps is None)
     if k == 1:
-        return replace(found, health=(said_of_k(model, tried, best, log_gaps), *found.health))
+        return replace(found, health=(said, *found.health))
     size = len(found.log_covariance) + 1
     rows = np.delete(np.arange(size), 4)
     covariance = np.full((size, size), np.nan)  # of the other parameters once k is known
@@ -139,8 +151,8 @@ def best_regular_fit(
         model=model,
         params=model.Params(*found.params, float(k)),
         log_covariance=covariance,
-        log_likelihood=value,
-        health=(*found.health, said_of_k(model, tried, best, log_gaps)),
+        log_likelihood=best.log_likelihood,
+        health=(*found.health, said),
     )
 
 
@@ -150,11 +162,15 @@ def evenness(k: int, frequency: Array, recency: Array, counts: IntArray, log_gap
     return float(counts @ none) + (k - 1) * log_gaps
 
 
-def given(model: PurchaseModel, k: int, start: Sequence[float]) -> PurchaseModel:
+def given(model: PurchaseModel, k: int) -> PurchaseModel:
     """Return the model of r, α, a, b that is left once k is known."""
 
     def params_of(params: Sequence[float]) -> tuple[float, ...]:
         return model.Params(*params, float(k))
+
+    def start(*data: Array) -> tuple[float, ...]:
+        r, alpha, a, b, _ = model.start(*data)
+        return bg_nbd.Params(r, alpha / k, a, b)  # k times as many events as purchases
 
     def derivatives(params: Sequence[float], *data: Array) -> Derivatives:
         found = model.derivatives(params_of(params), *data)
@@ -164,24 +180,22 @@ def given(model: PurchaseModel, k: int, start: Sequence[float]) -> PurchaseModel
         model,
         Params=bg_nbd.Params,
         derivatives=derivatives,
-        start=lambda *_: bg_nbd.Params(*start),
+        start=start,
         diagnosis=lambda params: model.diagnosis(params_of(params)),
         limit=lambda _: None,
     )
 
 
-def said_of_k(
-    model: PurchaseModel, tried: Sequence[tuple[int, float, Found[PurchaseModel]]], best: int, log_gaps: float | None
-) -> str:
+def said_of_k(model: PurchaseModel, tried: Sequence[Tried], best: Tried, *, is_rough: bool) -> str:
     """Say which k was chosen, and how much better it is than its neighbours."""
-    k, value, found = tried[best]
-    near = [f"{other:,.1f} at k = {one}" for one, other, _ in tried if abs(one - k) == 1]
-    said = f"k = {k}: log-likelihood {value:,.1f}" + (f", against {' and '.join(near)}" if near else ", as given")
-    if k == 1:
-        said += f"; purchases come at random, and {model.title} is {found.model.title}"
-    elif near and k == model.k_values[-1]:
+    near = [f"{one.log_likelihood:,.1f} at k = {one.k}" for one in tried if abs(one.k - best.k) == 1]
+    against = f", against {' and '.join(near)}" if near else ", as given"
+    said = f"k = {best.k}: log-likelihood {best.log_likelihood:,.1f}{against}"
+    if best.k == 1:
+        said += f"; purchases come at random, and {model.title} is {best.found.model.title}"
+    elif near and best.k == model.k_values[-1]:
         said += "; they are as regular as can be tried"
-    if near and log_gaps is None:
+    if near and is_rough:
         said += (
             ". This is from frequency and recency alone: the times between purchases would tell more. Make the summary "
             "with summarize_customers(..., log_gaps=True)"
