@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 import pytest
 from conftest import to_pandas
@@ -29,6 +31,11 @@ def test_both_periods_are_right_on_every_engine(as_engine):
     assert known["frequency"].tolist() == [1, 0]
     assert (split.new_customers, split.rows_after_end) == (1, 1)
     assert split.duration == pytest.approx(31 / 7)
+
+
+def test_the_calibration_summary_gets_log_gaps_if_asked():
+    split = split_holdout(ROWS, calibration_end="2024-01-31", observation_end="2024-03-02", log_gaps=True)
+    assert split.calibration.frame["log_gaps"].tolist() == pytest.approx([math.log(19), 0.0])  # from day 1 to day 20
 
 
 def test_spend_of_both_periods_adds_up_to_all_rows_of_the_customers():

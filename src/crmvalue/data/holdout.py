@@ -37,6 +37,7 @@ def split_holdout(
     calibration_end: Day,
     observation_end: Day | None = None,
     time_unit: TimeUnit = "day",
+    log_gaps: bool = False,
 ) -> HoldoutSplit:
     """Summary up to a day, and what the same customers did after it.
 
@@ -50,6 +51,8 @@ def split_holdout(
         Last day of the holdout period; by default the last day in the transactions.
     time_unit : {"day", "week", "month", "year"}
         Unit of recency, T and `duration`.
+    log_gaps : bool
+        Whether the calibration summary gets the column log_gaps, for `BG_CNBD_K` and `MBG_CNBD_K`.
 
     Returns
     -------
@@ -83,7 +86,7 @@ def split_holdout(
         raise InputError(
             f"observation_end: {end} leaves no holdout period after calibration_end {cut}. Pass a later day."
         )
-    calibration = summarize_customers(transactions, observation_end=cut, time_unit=time_unit)
+    calibration = summarize_customers(transactions, observation_end=cut, time_unit=time_unit, log_gaps=log_gaps)
     rows = frames.open_frame(transactions.frame).select("customer_id", "date", "amount")
     rows = rows.with_columns(_crm_day=frames.day_number("date"))
     day, amount = nw.col("_crm_day"), nw.col("amount")

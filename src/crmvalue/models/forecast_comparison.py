@@ -293,9 +293,10 @@ def rolling_forecasts(
             f"duration: the period after {max(cuts)} ends on {max(cuts) + length}, and the transactions on "
             f"{rows.audit.last_day}. Pass an earlier origin or a shorter duration."
         )
-    found = []
+    found, regular = [], any(model.k_values for model in chosen)
     for day in cuts:
-        split = split_holdout(rows, calibration_end=day, observation_end=day + length, time_unit=time_unit)
+        end = day + length
+        split = split_holdout(rows, calibration_end=day, observation_end=end, time_unit=time_unit, log_gaps=regular)
         found.append(compare_forecasts(split, chosen))
     return RollingForecasts(origins=tuple(cuts), comparisons=tuple(found))
 
