@@ -44,3 +44,41 @@ def test_histories_are_counted_as_a_dictionary_counts_them(unit):
     columns = [rng.integers(0, 4, 300) / unit for _ in range(3)]
     rows, counts = distinct_histories(columns)
     assert dict(zip(zip(*rows, strict=True), counts.tolist(), strict=True)) == Counter(zip(*columns, strict=True))
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pytest.param(lambda days, rng: days, id="days"),
+        pytest.param(lambda days, rng: days / 7, id="weeks"),
+        pytest.param(lambda days, rng: days / 30.4375, id="months"),
+        pytest.param(lambda days, rng: days / 365.25, id="years"),
+        pytest.param(lambda days, rng: days / 3.7, id="odd unit"),
+        pytest.param(lambda days, rng: np.round(days / 7, 2), id="weeks to two decimals"),
+        pytest.param(lambda days, rng: days / 7 * (1 + 2e-16 * rng.integers(0, 2, len(days))), id="last digits differ"),
+        pytest.param(lambda days, rng: days + rng.integers(0, 2, len(days)) / 24, id="hours"),
+        pytest.param(lambda days, rng: days * 1e13, id="huge"),
+        pytest.param(lambda days, rng: days * 1e-13, id="tiny"),
+    ],
+)
+@pytest.mark.parametrize("n", [3, 40_000])
+def test_codes_tell_apart_what_a_dictionary_tells_apart(times, n):
+    rng = np.random.default_rng(3)
+    T = times(rng.integers(0, 60, n).astype(float), rng)
+    recency = times(rng.integers(0, 9, n).astype(float), rng)
+    frequency = rng.integers(0, 4, n).astype(float)
+    rows, counts = distinct_histories([frequency, recency, T])
+    listed = list(zip(*rows, strict=True))
+    assert listed == sorted(listed)
+    assert dict(zip(listed, counts.tolist(), strict=True)) == Counter(zip(frequency, recency, T, strict=True))
+    _, same, _, ends, place = distinct_states(BG_NBD, PARAMS, frequency, recency, T)
+    assert len(ends) == len({*zip(frequency, T, strict=True)})
+    assert ends[place].tolist() == T.tolist()
+    assert same[place].tolist() == frequency.tolist()
+
+
+def test_histories_too_many_for_one_integer_are_counted_too():
+    rng = np.random.default_rng(4)
+    columns = [rng.normal(size=50)[rng.integers(0, 50, 300)] for _ in range(12)]
+    rows, counts = distinct_histories(columns)
+    assert dict(zip(zip(*rows, strict=True), counts.tolist(), strict=True)) == Counter(zip(*columns, strict=True))

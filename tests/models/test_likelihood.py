@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from crmvalue.models import GAMMA_GAMMA, MODELS
+from crmvalue.models.alive import alive_now
 from crmvalue.models.likelihood import LogOdds, rises, row_by_row, softplus_sum
 from crmvalue.models.model import PurchaseModel
 
@@ -21,12 +22,12 @@ def histories(model, params, unit, rng):
     return [frequency, np.append(recency, [0.0, T.max()]), np.append(T, [0.0, T.max()])]
 
 
-@pytest.mark.parametrize("unit", [1.0, 7.0, 0.0], ids=["days", "weeks", "moments"])
-@pytest.mark.parametrize("model", SUMMED, ids=repr)
+@pytest.mark.parametrize(
+    ("model", "unit"),
+    [(model, unit) for model in SUMMED for unit in (1.0, 7.0, 0.0) if unit == 1 or not model.is_discrete],
+)
 def test_sums_by_histogram_are_those_of_the_rows(model, unit):
     rng = np.random.default_rng(4)
-    if model.is_discrete and unit != 1.0:
-        pytest.skip("counts opportunities")
     ones = model.Params(*np.ones(len(model.Params._fields)))
     truth = ones if model.is_discrete else ones._replace(alpha=8.0)
     data = histories(model, truth, unit, rng)
@@ -38,6 +39,24 @@ def test_sums_by_histogram_are_those_of_the_rows(model, unit):
         assert found.value == pytest.approx(wanted.value, rel=1e-13)
         assert found.gradient == pytest.approx(wanted.gradient, rel=1e-11, abs=1e-12 * np.abs(wanted.gradient).max())
         assert found.hessian == pytest.approx(wanted.hessian, rel=1e-11, abs=1e-12 * np.abs(wanted.hessian).max())
+
+
+@pytest.mark.parametrize("model", [model for model in MODELS.values() if isinstance(model, PurchaseModel)], ids=repr)
+def test_chances_of_many_customers_are_those_of_each(model):
+    rng = np.random.default_rng(9)
+    params = model.Params(*(0.8, 6.0, 0.9, 2.5, 2.0)[: len(model.Params._fields)])
+    history = [np.tile(column, 60) for column in histories(model, params, 1.0, rng)]  # more than one part
+    found = alive_now(model, params, *history)
+    some = slice(0, 402)
+    wanted = model.probability_alive(params, *(column[some] for column in history))
+    assert found[some] == pytest.approx(wanted, rel=1e-11)
+    assert found == pytest.approx(np.tile(found[some], 60), rel=1e-13)
+    own = params._replace(**{model.Params._fields[0]: np.linspace(0.5, 2.0, len(found))})
+    theirs = alive_now(model, own, *history)
+    last = slice(len(found) - 402, len(found))
+    part = own._replace(**{model.Params._fields[0]: own[0][last]})
+    wanted = model.probability_alive(part, *(column[last] for column in history))
+    assert theirs[last] == pytest.approx(wanted, rel=1e-11)
 
 
 @pytest.mark.parametrize("params", [(6.25, 3.74, 15.44), (1e3, 1e3, 0.1), (3.0, 1e5, 1e6), (1e5, 3.0, 1e-5)])

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
-from scipy.special import betainc, digamma, expit, exprel, gammaln, hyp2f1, ndtr, ndtri, zeta
+from scipy.special import betainc, digamma, exprel, gammaln, hyp2f1, ndtr, ndtri, zeta
 from scipy.special import betaincinv as beta_quantile
 from scipy.special import gammaincinv as gamma_quantile
 
@@ -107,9 +107,17 @@ def log_beta(a: Numbers, b: Numbers) -> Array:
 def softplus(x: Array) -> tuple[Array, Array]:
     """Return log(1 + exp(x)) and its slope, the logistic of x, from one exponential that never overflows."""
     small = np.exp(-np.abs(x))
-    share = np.where(x > 0, 1.0, small)
-    share /= 1 + small
-    return np.maximum(x, 0.0) + np.log1p(small), share
+    return np.maximum(x, 0.0) + np.log1p(small), logistic(x, small)
+
+
+def expit(x: Numbers) -> Array:
+    """Return the logistic 1 / (1 + exp(−x))."""
+    return logistic(np.asarray(x), np.exp(-np.abs(x)))
+
+
+def logistic(x: Array, small: Array) -> Array:
+    """Return the same, given exp(−|x|)."""
+    return np.asarray(np.where(x > 0, 1.0, small) / (1 + small))
 
 
 def relative_exp(x: Numbers) -> Array:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from crmvalue._core.optimise import Derivatives
+from crmvalue._core.parts import parts
 from crmvalue._core.quadrature import NEGLIGIBLE, from_zero
 from crmvalue._core.special import (
     digamma_rise,
@@ -29,7 +30,7 @@ from crmvalue._core.special import (
 )
 from crmvalue._core.types import Array, IntArray
 from crmvalue.models import nbd
-from crmvalue.models.likelihood import LogOdds, parts, rises, softplus_sum
+from crmvalue.models.likelihood import LogOdds, rises, softplus_sum
 from crmvalue.models.model import Histories, Process, PurchaseModel
 from crmvalue.models.nbd import NBD
 
@@ -62,7 +63,7 @@ def log_odds_left(params: Params, stays: Array, frequency: Array, recency: Array
     """Log odds that she has left by T; minus infinity for a customer who had no occasion to."""
     r, alpha, a, b = params
     silence = np.log1p((T - recency) / (alpha + recency))  # log of (α+T) / (α+t_x)
-    odds = np.log(a) - np.log(b + np.maximum(stays, 1) - 1) + (r + frequency) * silence
+    odds = np.log(a / (b + (np.maximum(stays, 1) - 1))) + (r + frequency) * silence
     return np.where(np.asarray(stays) > 0, odds, -np.inf)
 
 
@@ -184,6 +185,15 @@ def probability_alive(params: Params, frequency: Array, recency: Array, T: Array
     return np.asarray(expit(-log_odds_left(params, frequency, frequency, recency, T)))
 
 
+def alive_of_many(params: Params, frequency: Array, recency: Array, T: Array) -> Array:
+    """Return the same of many customers: 1 for those who had no occasion to leave."""
+    alive = np.ones(len(T))
+    for part in parts(len(T)):
+        rows = np.flatnonzero(frequency[part] > 0)
+        alive[part][rows] = probability_alive(params, frequency[part][rows], recency[part][rows], T[part][rows])
+    return alive
+
+
 def survival_if_alive(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Probability that a customer at T still is one at T + horizon: the mean of (1−p)^N over her N purchases."""
     r, alpha, a, b = params
@@ -284,6 +294,7 @@ BG_NBD = PurchaseModel(
     diagnosis=diagnosis,
     limit=limit,
     probability_alive=probability_alive,
+    alive_of_many=alive_of_many,
     survival_if_alive=survival_if_alive,
     expected_purchases=expected_purchases,
     purchases_if_alive=purchases_if_alive,

@@ -17,10 +17,10 @@ from typing import NamedTuple
 import numpy as np
 
 from crmvalue._core.optimise import Derivatives
+from crmvalue._core.parts import in_parts, parts
 from crmvalue._core.quadrature import unit_rule
 from crmvalue._core.types import Array, IntArray
 from crmvalue.models.distinct import codes
-from crmvalue.models.likelihood import parts
 
 CELLS_PER_ROW = 6  # a cell of the table costs about a sixth of an integral for one row
 LEAST_CELLS = 2_000
@@ -103,13 +103,13 @@ def stretches(depth: Array) -> list[slice]:
     return [slice(begin, end) for begin, end in pairwise(ends)]
 
 
-def tabulate(grid: Grid, found: list[Block], depth: Array, where: list[slice]) -> Array:
-    """Return G and the integrals with log a, 1/a, log b and 1/b, for each time and frequency: shape (d, k, 5)."""
+def tabulate(grid: Grid, found: list[Block], depth: Array, where: list[slice], terms: int = 4) -> Array:
+    """Return G and the integrals with log a, 1/a, log b, 1/b for each time and frequency, shape (d, k, 1 + terms)."""
     d, k = len(grid.times), len(grid.counts)
-    steps, table = np.empty((d - 1, k, 5)), np.zeros((d, k, 5))
+    steps, table = np.empty((d - 1, k, 1 + terms)), np.zeros((d, k, 1 + terms))
     for block in found:
-        terms = block.weight * np.concatenate([np.ones((1, *block.weight.shape)), block.terms])
-        steps[block.steps] = block.fall @ terms.transpose(1, 2, 0)
+        each = block.weight * np.concatenate([np.ones((1, *block.weight.shape)), block.terms[:terms]])
+        steps[block.steps] = block.fall @ each.transpose(1, 2, 0)
     for part in reversed(where):
         there = np.exp(depth[part.start] - depth[part.start : part.stop + 1])[..., None]  # of the integrand, relative
         inside = np.cumsum((steps[part] * there[:-1])[::-1], axis=0)[::-1]
@@ -215,7 +215,7 @@ def over_rows(table: Table, rows: Rows) -> Part:
     end_log_a, end_a, end_log_b, end_b = table.ends[:, rows.end]
     ends = np.stack([end_log_a, n * end_a, end_log_b + 1 / s, s * end_b])
     slopes = ends * left - np.stack([log_a, n * in_a, log_b, (s + 1) * in_b])
-    # sum of means of f fᵀ − left² · slopes slopesᵀ, in which the means of products of f(z) come later
+    # the sum of means of f fᵀ − left² · slopes slopesᵀ, in which the means of products of f(z) come later
     hessian = (ends * (w * (1 - left))) @ ends.T - ((slopes - ends) * w) @ (slopes - ends).T
     gone = w * left
     hessian[0, 1] += gone @ end_a - w @ in_a
@@ -224,6 +224,25 @@ def over_rows(table: Table, rows: Rows) -> Part:
     hessian[2, 3] += gone @ end_b - w @ in_b
     hessian[3, 3] -= s * (gone @ end_b**2)
     return Part(w @ (rise + np.log(both)), slopes @ w, hessian, w * share, w * share * there)
+
+
+def probability_alive(params: tuple[float, ...], frequency: Array, recency: Array, T: Array) -> Array | None:
+    """Return the probability that each customer still is one at T, from the table; None where there is none."""
+    grid = grid_of(frequency, recency, T)
+    found = grid and blocks(grid, *params)
+    if not grid or not found:
+        return None
+    r, alpha, s, beta = params
+    n, k = r + grid.counts, len(grid.counts)
+    depth = np.outer(np.log(alpha + grid.times), n) + s * np.log(beta + grid.times)[:, None]
+    table, depth = tabulate(grid, found, depth, stretches(depth[:, -1]), terms=0).ravel(), depth.ravel()
+
+    def alive(last: IntArray, end: IntArray, own: IntArray) -> Array:
+        first, final = last * k + own, end * k + own
+        there = np.exp(depth[first] - depth[final])
+        return np.asarray(there / (there + s * np.maximum(table[first] - there * table[final], 0)))
+
+    return in_parts(alive, grid.last, grid.end, grid.own)
 
 
 def second_moments(found: list[Block], n: Array, s: float, pull: Array) -> Array:

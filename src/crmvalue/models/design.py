@@ -16,10 +16,12 @@ from typing import NamedTuple
 import numpy as np
 
 from crmvalue._core.optimise import Derivatives
+from crmvalue._core.parts import parts
 from crmvalue._core.types import Array, IntArray
 from crmvalue.errors import InputError
 from crmvalue.models.covariates import Effect, Levels, Wanted
-from crmvalue.models.likelihood import ROWS_AT_ONCE, total_of
+from crmvalue.models.distinct import row_codes
+from crmvalue.models.likelihood import total_of
 from crmvalue.models.model import PurchaseModel, RetentionModel, SpendModel
 
 SAME = 1e-9  # share of a covariate's variance that the others must leave open
@@ -149,9 +151,14 @@ def log_likelihood_of(
         return total_of(model, data, counts)
     k = len(model.Params._fields)  # type: ignore[attr-defined]  # a NamedTuple
     following = slopes(model, design)
+    patterns = row_codes(list(design.values))
+    if (int(patterns.max()) + 1) * FEW_PATTERNS <= len(counts):
+        add_up = sum_by_patterns(model, data, counts, following, design.values, patterns)
+    else:
+        add_up = sum_by_rows(model, data, counts, following, design.values)
 
     def evaluate(point: Array) -> Derivatives:
-        found = by_rows(model, point, data, counts, following, design.values)
+        found = add_up(point)
         drawn = np.zeros(len(point))
         drawn[k:] = design.penalty
         return Derivatives(
@@ -183,34 +190,68 @@ def slopes(model: PurchaseModel | SpendModel, design: Design) -> list[Slopes]:
     return found
 
 
-def by_rows(
+def sum_by_patterns(
     model: PurchaseModel | SpendModel,
-    point: Array,
     data: Sequence[Array],
     counts: IntArray,
     following: Sequence[Slopes],
     values: Array,
-) -> Derivatives:
+    patterns: IntArray,
+) -> Callable[[Array], Derivatives]:
+    """Sum over groups of customers with the same covariates, who share parameters as in a fit without any."""
+    order = np.argsort(patterns, kind="stable")
+    groups = np.split(order, np.cumsum(np.bincount(patterns))[:-1])
+    totals = [total_of(model, [column[rows] for column in data], counts[rows]) for rows in groups]
+    k = len(following)
+    size = k + len({place for each in following for place in each.place})
+    maps = np.zeros((len(groups), k, size))  # from the point to each group's log parameters
+    for j, each in enumerate(following):
+        maps[:, j, j] = 1.0
+        for term, place in zip(each.terms, each.place, strict=True):
+            maps[:, j, place] = each.power * values[term, [rows[0] for rows in groups]]
+
+    def add_up(point: Array) -> Derivatives:
+        total, gradient, hessian = 0.0, np.zeros(size), np.zeros((size, size))
+        for total_in, change in zip(totals, maps, strict=True):
+            found = total_in(change @ point)
+            total += float(found.value)
+            gradient += found.gradient @ change
+            hessian += change.T @ found.hessian @ change
+        return Derivatives(value=np.asarray(total), gradient=gradient, hessian=hessian)
+
+    return add_up
+
+
+def sum_by_rows(
+    model: PurchaseModel | SpendModel,
+    data: Sequence[Array],
+    counts: IntArray,
+    following: Sequence[Slopes],
+    values: Array,
+) -> Callable[[Array], Derivatives]:
     """Sum over rows, each with parameters of its own; derivatives by the chain rule."""
-    total, gradient, hessian = 0.0, np.zeros(len(point)), np.zeros((len(point), len(point)))
     places = [[j, *each.place] for j, each in enumerate(following)]
-    for begin in range(0, len(counts), ROWS_AT_ONCE):
-        part = slice(begin, begin + ROWS_AT_ONCE)
-        weights = counts[part].astype(float)
-        once = np.ones((1, len(weights)))
-        designs = [np.concatenate([once, each.power * values[each.terms, part]]) for each in following]
-        given = [  # those that all customers share stay single numbers
-            np.exp(point[place] @ columns) if len(place) > 1 else float(np.exp(point[place[0]]))
-            for place, columns in zip(places, designs, strict=True)
-        ]
-        rows = model.derivatives(model.Params(*given), *(column[part] for column in data))
-        params = np.stack([np.broadcast_to(value, weights.shape) for value in given])
-        slope = rows.gradient * params * weights  # by log parameters, of each row
-        bend = rows.hessian * params * (params * weights)[:, None]
-        total += float(rows.value @ weights)
-        for j, (place, columns) in enumerate(zip(places, designs, strict=True)):
-            gradient[place] += columns @ slope[j]
-            hessian[np.ix_(place, place)] += (columns * slope[j]) @ columns.T
-            for i, (other, others) in enumerate(zip(places, designs, strict=True)):
-                hessian[np.ix_(place, other)] += (columns * bend[j, i]) @ others.T
-    return Derivatives(value=np.asarray(total), gradient=gradient, hessian=hessian)
+
+    def add_up(point: Array) -> Derivatives:
+        total, gradient, hessian = 0.0, np.zeros(len(point)), np.zeros((len(point), len(point)))
+        for part in parts(len(counts)):
+            weights = counts[part].astype(float)
+            once = np.ones((1, len(weights)))
+            designs = [np.concatenate([once, each.power * values[each.terms, part]]) for each in following]
+            given = [  # those that all customers share stay single numbers
+                np.exp(point[place] @ columns) if len(place) > 1 else float(np.exp(point[place[0]]))
+                for place, columns in zip(places, designs, strict=True)
+            ]
+            rows = model.derivatives(model.Params(*given), *(column[part] for column in data))
+            params = np.stack([np.broadcast_to(value, weights.shape) for value in given])
+            slope = rows.gradient * params * weights  # by log parameters, of each row
+            bend = rows.hessian * params * (params * weights)[:, None]
+            total += float(rows.value @ weights)
+            for j, (place, columns) in enumerate(zip(places, designs, strict=True)):
+                gradient[place] += columns @ slope[j]
+                hessian[np.ix_(place, place)] += (columns * slope[j]) @ columns.T
+                for i, (other, others) in enumerate(zip(places, designs, strict=True)):
+                    hessian[np.ix_(place, other)] += (columns * bend[j, i]) @ others.T
+        return Derivatives(value=np.asarray(total), gradient=gradient, hessian=hessian)
+
+    return add_up

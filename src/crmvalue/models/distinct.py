@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Sequence, Sized
 from typing import NamedTuple
 
 import numpy as np
 
+from crmvalue._core.parts import parts
 from crmvalue._core.types import AnyArray, Array, IntArray
 from crmvalue.models.model import Parameters, PurchaseModel
 
+DAYS_PER_UNIT = (1.0, 7.0, 30.4375, 365.25)  # summaries hold whole days in one of these
+MOST_PACKED = 2**62  # so many different rows have an integer each
+FEW = slice(0, 512)  # rows at which most columns that will not do show it
+
 
 def distinct_histories(columns: Sequence[Array]) -> tuple[list[Array], IntArray]:
-    """Return the distinct rows of these columns, in order, and how often each occurs."""
-    place = row_codes(columns)
-    counts = np.bincount(place)
-    first = np.empty(len(counts), dtype=np.int64)
-    first[place] = np.arange(len(place))  # any row of each kind
-    return [column[first] for column in columns], counts
+    """Return the distinct rows of these columns, in order, and how often each occurs: one packed integer is sorted."""
+    coded = [code_of(column) for column in columns]
+    sizes = [len(values) for _, values in coded]
+    if math.prod(sizes) >= MOST_PACKED:
+        place = row_codes(columns)
+        first = first_of(place)
+        return [column[first] for column in columns], np.bincount(place)
+    packed = np.sort(pack(coded))
+    starts = np.flatnonzero(np.append(True, packed[1:] != packed[:-1]))
+    left, rows = packed[starts], []
+    for _, values in reversed(coded):
+        left, code = np.divmod(left, len(values))
+        rows.append(values[code])
+    return rows[::-1], np.diff(np.append(starts, len(packed)))
 
 
 class States(NamedTuple):
@@ -40,27 +54,88 @@ def distinct_states(
     if any(np.ndim(value) for value in params):
         return States(params, frequency, recency, T, np.arange(len(T)))
     place = row_codes((T, frequency, *apart) if model.is_memoryless else (T, frequency, recency, *apart))
-    first = np.empty(int(place.max()) + 1, dtype=np.int64)
-    first[place] = np.arange(len(place))
+    first = first_of(place)
     return States(params, frequency[first], recency[first], T[first], place)
 
 
-def row_codes(columns: Sequence[Array]) -> IntArray:
-    """Return for each row the place of its values among the distinct rows."""
-    place = codes(columns[0])
-    for column in columns[1:]:
-        more = codes(column)
-        place = codes(place * (more.max() + 1) + more)  # at most the square of the number of rows: no overflow
+def row_codes(columns: Sequence[AnyArray]) -> IntArray:
+    """Return for each row the place of its values among the distinct rows, in order."""
+    (place, values), *others = (code_of(column) for column in columns)
+    size = len(values)
+    if not others:
+        return ranks(place, size)
+    for code, values in others:
+        place = ranks(pack([(place, ()), (code, values)]), size * len(values))
+        size = int(place.max()) + 1
     return place
 
 
 def codes(values: AnyArray) -> IntArray:
-    """Place of each value among the distinct ones; without a sort where they are small whole numbers."""
-    most = values.max()
-    if most <= 8 * len(values) + 1_000:
-        whole = values.astype(np.int64)
-        if values.min() >= 0 and (whole == values).all():
-            there = np.zeros(int(most) + 1, dtype=bool)
-            there[whole] = True
-            return np.asarray((np.cumsum(there) - 1)[whole])
-    return np.unique(values, return_inverse=True)[1]
+    """Place of each value among the distinct ones, in order."""
+    return row_codes([values])
+
+
+def code_of(values: AnyArray) -> tuple[IntArray, AnyArray]:
+    """Return a whole-number code for each value, in order, and the value of each code; some codes may have none.
+
+    Whole numbers, and whole days in any time unit, are found by their number of days, without a sort. The code is
+    exact: two values that differ in the last digit, as those of a user's own arithmetic may, do not share one.
+    """
+    least, most = float(values.min()), float(values.max())
+    for days in DAYS_PER_UNIT:
+        if least >= 0 and most * days <= 8 * len(values) + 1_000:
+            table = np.full(int(most * days) + 2, np.nan)
+            code = whole_numbers(values, table) if days == 1 else rounded(values, days, table)
+            if code is not None:
+                return code, table
+    distinct, place = np.unique(values, return_inverse=True)
+    return place, distinct
+
+
+def whole_numbers(values: AnyArray, table: Array) -> IntArray | None:
+    """Return the values as integers and fill in the table of them; None if they are not whole."""
+    code = np.empty(len(values), dtype=np.int64)
+    for part in (FEW, *parts(len(values))):
+        code[part] = values[part]
+        if not (code[part] == values[part]).all():
+            return None
+    table[...] = np.arange(len(table))
+    return code
+
+
+def rounded(values: AnyArray, days: float, table: Array) -> IntArray | None:
+    """Return the nearest number of days of each value and fill in the table; None if two values share a number."""
+    code = np.empty(len(values), dtype=np.int64)
+    for part in (FEW, *parts(len(values))):
+        code[part] = np.rint(values[part] * days)
+        table[code[part]] = values[part]
+        if not (table[code[part]] == values[part]).all():
+            return None
+    return code if all((table[code[part]] == values[part]).all() for part in parts(len(values))) else None
+
+
+def pack(coded: Sequence[tuple[IntArray, Sized]]) -> IntArray:
+    """Return one integer for each row, in order of its codes; written over the first of them."""
+    packed = coded[0][0]
+    for code, values in coded[1:]:
+        packed *= len(values)
+        packed += code
+    return packed
+
+
+def ranks(code: IntArray, size: int) -> IntArray:
+    """Return the place of each code among those that occur, in order."""
+    if size > 8 * len(code) + 10_000:
+        return np.unique(code, return_inverse=True)[1]
+    there = np.zeros(size, dtype=bool)
+    there[code] = True
+    if there.all():
+        return code
+    return np.asarray((np.cumsum(there) - 1)[code])
+
+
+def first_of(place: IntArray) -> IntArray:
+    """Return one row of each place."""
+    first = np.empty(int(place.max()) + 1, dtype=np.int64)
+    first[place] = np.arange(len(place))
+    return first

@@ -16,10 +16,10 @@ from typing import NamedTuple
 import numpy as np
 
 from crmvalue._core.optimise import Derivatives
+from crmvalue._core.parts import parts
 from crmvalue._core.special import digamma, log_beta, of_count, trigamma
 from crmvalue._core.types import Array, IntArray
 from crmvalue.models.distinct import codes
-from crmvalue.models.likelihood import parts
 from crmvalue.models.model import Process, SpendModel
 
 

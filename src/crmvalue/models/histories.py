@@ -23,8 +23,7 @@ Rule = tuple[str, str, str, Callable[..., Any]]
 
 def is_fractional(values: Any) -> Any:
     """Whether numbers, in an array or a column, are not whole."""
-    # not every engine has a remainder of floats; floor division is slow on arrays
-    return (np.floor(values) if isinstance(values, np.ndarray) else values // 1) != values
+    return (np.floor(values) if isinstance(values, np.ndarray) else values.floor()) != values
 
 
 REPEAT = "frequency counts the repeat purchases: purchase days less the first"

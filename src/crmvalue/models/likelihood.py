@@ -12,11 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from crmvalue._core.optimise import Derivatives
+from crmvalue._core.parts import parts
 from crmvalue._core.special import Numbers, digamma_rise, log_rising, softplus, trigamma_rise
 from crmvalue._core.types import Array, IntArray
 from crmvalue.models.model import PurchaseModel, RetentionModel, SpendModel
-
-ROWS_AT_ONCE = 16_384  # distinct rows evaluated at a time: bounds the memory, and stays in the processor's cache
 
 
 def total_of(
@@ -53,11 +52,6 @@ def row_by_row(
         return Derivatives(value=value, gradient=gradient, hessian=hessian)
 
     return summed
-
-
-def parts(n: int) -> list[slice]:
-    """Return slices of n rows, so many at once as fit in the processor's cache."""
-    return [slice(begin, begin + ROWS_AT_ONCE) for begin in range(0, n, ROWS_AT_ONCE)]
 
 
 class Rise(NamedTuple):

@@ -56,6 +56,7 @@ class PurchaseModel:
     diagnosis: Callable[..., str]  # (params) -> what it means that the search ended there
     limit: Callable[..., PurchaseModel | None]  # (params) -> the simpler model that it tends to there, if there is one
     probability_alive: Callable[..., Array]  # (params, frequency, recency, T)
+    alive_of_many: Callable[..., Array | None] | None = None  # the same of all customers, where quicker than by rows
     survival_if_alive: Callable[
         ..., Array
     ]  # (params, horizon, frequency, recency, T) -> still a customer at T + horizon

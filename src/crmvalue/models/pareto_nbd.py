@@ -319,6 +319,7 @@ PARETO_NBD = PurchaseModel(
     diagnosis=diagnosis,
     limit=limit,
     probability_alive=probability_alive,
+    alive_of_many=departure_table.probability_alive,
     survival_if_alive=survival_if_alive,
     expected_purchases=expected_purchases,
     purchases_if_alive=purchases_if_alive,

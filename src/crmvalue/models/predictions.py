@@ -13,6 +13,7 @@ from crmvalue._core.types import DAYS_PER_UNIT, AnyArray, Array, Frame, TimeUnit
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.errors import InputError
 from crmvalue.finance.rates import periodic_rate
+from crmvalue.models.alive import alive_now
 from crmvalue.models.covariates import (
     columns_of_effects,
     levels_by_column,
@@ -93,7 +94,7 @@ def probability_alive(
     after = require_time(fit, "after", require_number("after", after, at_least=0))
 
     def predict(params: Parameters, frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
-        alive = fit.model.probability_alive(params, frequency, recency, T)
+        alive = alive_now(fit.model, params, frequency, recency, T)
         if after > 0:
             own, *state, place = distinct_states(fit.model, params, frequency, recency, T)
             alive = alive * fit.model.survival_if_alive(own, after, *state)[place]
@@ -157,7 +158,7 @@ def conditional_expected_purchases(
     def predict(params: Parameters, frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
         own, *state, place = distinct_states(fit.model, params, frequency, recency, T)
         if_alive = fit.model.purchases_if_alive(own, horizon, *state)[place]
-        return {"expected_purchases": if_alive * fit.model.probability_alive(params, frequency, recency, T)}
+        return {"expected_purchases": if_alive * alive_now(fit.model, params, frequency, recency, T)}
 
     return answer_to(customers, predicted(fit, customers, predict, covariates=covariates, time_unit=time_unit))
 
@@ -278,7 +279,7 @@ def purchase_probabilities(
     wanted = require_counts(counts)
 
     def predict(params: Parameters, frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
-        alive = fit.model.probability_alive(params, frequency, recency, T)
+        alive = alive_now(fit.model, params, frequency, recency, T)
         own, *state, place = distinct_states(fit.model, params, frequency, recency, T)
         chances = {}
         for count in wanted:
@@ -394,7 +395,7 @@ def discounted_residual_purchases(
                 f"discount_rate: got 0 and no end: under {fit.model.title} with these estimates customers buy without "
                 "limit. Pass a rate above 0, or a stop."
             )
-        alive = fit.model.probability_alive(params, frequency, recency, T)
+        alive = alive_now(fit.model, params, frequency, recency, T)
         return {"discounted_purchases": alive * if_alive[place]}
 
     return answer_to(customers, predicted(fit, customers, predict, covariates=covariates, time_unit=time_unit))
@@ -419,7 +420,9 @@ def predicted(
         frequency, recency, T = checked_purchases(frame, rows[:3], is_discrete=fit.model.is_discrete)
         more, own = rows[3 : 3 + len(inputs)], rows[3 + len(inputs) :]
         params = params_with(fit.model, fit.params, checked_scores(fit, frame, own)) if scores else fit.params
-        return predict(params, frequency, recency * factor, T * factor, *more)
+        if factor != 1:
+            recency, T = recency * factor, T * factor
+        return predict(params, frequency, recency, T, *more)
 
     factor = units_of_fit(customers, fit, time_unit)
     frame = open_customers(customers, PURCHASES)
