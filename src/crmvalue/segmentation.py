@@ -5,7 +5,7 @@ in `crmvalue.segments`, one file a question.
 """
 
 from crmvalue.segments.clusters import CustomerClusters, cluster_customers
-from crmvalue.segments.concentration import Concentration, concentration
+from crmvalue.segments.inequality import Concentration, concentration
 from crmvalue.segments.migration import SegmentMigration, segment_migration
 from crmvalue.segments.profiles import SegmentProfile, segment_profile
 from crmvalue.segments.rules import (

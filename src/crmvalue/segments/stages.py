@@ -170,12 +170,14 @@ def median_gap(facts: AnyFrame) -> float:
     n = count_rows(repeat)
     if n == 0:
         raise InputError("typical_gap: nobody has bought twice, so there is no rhythm to learn. Pass a number of days.")
-    gap, count, up_to = nw.col("_crm_gap"), nw.col("_crm_n"), nw.col("_crm_up_to")
     mean = nw.col("span").cast(nw.Float64) / (nw.col("purchases") - 1).cast(nw.Float64)
-    equal = repeat.select(_crm_gap=mean).group_by("_crm_gap").agg(_crm_n=nw.len())
-    ranked = equal.with_columns(_crm_up_to=count.cast(nw.Int64).cum_sum().over(order_by="_crm_gap"))
-    middle = [one_row(ranked.filter(up_to > rank), gap=gap.min())["gap"] for rank in ((n - 1) // 2, n // 2)]
-    return math.fsum(middle) / 2
+    gaps, middle = repeat.select(_crm_gap=mean), [(n - 1) // 2, n // 2]
+    if isinstance(gaps, nw.DataFrame):
+        return math.fsum(np.partition(gaps.get_column("_crm_gap").to_numpy(), middle)[middle]) / 2
+    gap, count, up_to = nw.col("_crm_gap"), nw.col("_crm_n"), nw.col("_crm_up_to")
+    equal = gaps.group_by("_crm_gap").agg(_crm_n=nw.len().cast(nw.Int64))
+    ranked = equal.with_columns(_crm_up_to=count.cum_sum().over(order_by="_crm_gap"))
+    return math.fsum(one_row(ranked.filter(up_to > rank), gap=gap.min())["gap"] for rank in middle) / 2
 
 
 def facts_of_frame(rows: nw.DataFrame[Any], end: np.datetime64) -> nw.DataFrame[Any]:
