@@ -88,6 +88,20 @@ def test_a_change_is_the_mean_of_two_predictions_for_every_customer(model, param
         assert table.loc[change, "value_change"] == pytest.approx(high - low, rel=1e-8)  # 1 a purchase, no discount
 
 
+def test_a_step_of_its_own_raises_a_number_by_that_much():
+    fit, known = fit_of(), known_of(40)
+    found = covariate_effects(fit, known, horizon=30, steps={"age": -10})
+    row = found.changes.index("-10")
+    low, high = (
+        expected_purchases(fit, 30, covariates=kinds).mean() for kinds in (known, known.assign(age=known["age"] - 10))
+    )
+    assert found.purchases[row, 0] == pytest.approx(high - low, rel=1e-8)
+    with pytest.raises(InputError, match="steps: got 'ages'. Use one of 'channel', 'age', 'vip'"):
+        covariate_effects(fit, known, horizon=30, steps={"ages": 2})
+    with pytest.raises(InputError, match="steps: got 0 for 'age'"):
+        covariate_effects(fit, known, horizon=30, steps={"age": 0})
+
+
 def test_value_is_discounted_purchases_times_margin_and_mean_spend():
     fit, known = fit_of(), known_of(25)
     found = covariate_effects(fit, known, horizon=52, spend=SPEND, margin=0.4, discount_rate=0.1)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import narwhals.stable.v2 as nw
 import numpy as np
 
-from crmvalue._core.checks import require_number
+from crmvalue._core.checks import require_number, require_option
 from crmvalue._core.frames import distinct_rows
 from crmvalue._core.special import normal_quantile
 from crmvalue._core.types import Array, Frame, IntArray, TimeUnit
@@ -101,6 +101,7 @@ def covariate_effects(
     spend: float | SpendFit = 1.0,
     margin: float = 1.0,
     discount_rate: float = 0.0,
+    steps: Mapping[str, float] | None = None,
     level: float = 0.95,
 ) -> CovariateEffects:
     """Return how the purchases and the value expected of a new customer change with each covariate.
@@ -120,14 +121,16 @@ def covariate_effects(
         Share of spend that is kept after the cost of goods, 0 to 1.
     discount_rate : float
         Cost of capital per year, 0.1 for 10 %; above -1.
+    steps : mapping, optional
+        By how much to raise a column of numbers, such as ``{"age": 10}``; by default by 1.
     level : float
         Chance that such an interval covers the truth, above 0 and below 1.
 
     Returns
     -------
     CovariateEffects
-        One row for each number (one unit more), each column of 0 and 1 (from 0 to 1) and each level of text (from the
-        reference to it).
+        One row for each number (raised by its step), each column of 0 and 1 (from 0 to 1) and each level of text (from
+        the reference to it).
 
     Raises
     ------
@@ -169,7 +172,7 @@ def covariate_effects(
         raise InputError("fit: has no covariates. Fit with covariates=, or pass a fit of spend that has some.")
     outlook = Outlook(fit, checked_spend(spend), horizon, rate, margin)
     known, counts = read_patterns(customers, effects)
-    changes = list(changes_in(effects, known))
+    changes = list(changes_in(effects, known, checked_steps(steps or {}, known)))
     rows = [compared(outlook, change, known, counts, normal_quantile(0.5 + 0.5 * level)) for change in changes]
     purchases, value = np.array(rows).swapaxes(0, 1)
     return CovariateEffects(
@@ -215,33 +218,43 @@ def read_patterns(customers: Frame, effects: Sequence[Effect]) -> tuple[dict[str
     return found, counts
 
 
+def checked_steps(steps: Mapping[str, float], known: Mapping[str, Array]) -> dict[str, float]:
+    """Return the steps, or raise InputError about those of no column, or of no length."""
+    for name, step in steps.items():
+        require_option("steps", name, known)
+        if not (np.isfinite(step) and step != 0):
+            raise InputError(f"steps: got {step} for {name!r}. Pass a number other than 0.")
+    return dict(steps)
+
+
 class Change(NamedTuple):
-    """A covariate before and after a change, for all customers or by so much for each."""
+    """A covariate before and after a change: to one value for all customers, or by a step for each."""
 
     covariate: str
     words: str
-    before: float | None  # None: as she is
-    after: float | None  # None: one more
+    before: float
+    after: float
+    is_step: bool
 
     def applied(self, known: Mapping[str, Array], *, after: bool) -> dict[str, Array]:
         """Return the covariates of each customer before or after it."""
-        own, value = known[self.covariate], self.after if after else self.before
-        changed = np.full_like(own, value) if value is not None else own + (1.0 if after else 0.0)
-        return {**known, self.covariate: changed}
+        value = self.after if after else self.before
+        return {**known, self.covariate: known[self.covariate] * self.is_step + value}
 
 
-def changes_in(effects: Sequence[Effect], known: Mapping[str, Array]) -> Iterator[Change]:
+def changes_in(effects: Sequence[Effect], known: Mapping[str, Array], steps: Mapping[str, float]) -> Iterator[Change]:
     """Yield the changes whose effects are of interest, each once."""
     levels = levels_by_column(effects)
     for column in columns_of_effects(effects):
         if column in levels:
             reference, *others = levels[column]
             for place, level in enumerate(others, start=1):
-                yield Change(column, f"{reference} → {level}", 0.0, float(place))
-        elif np.isin(known[column], (0.0, 1.0)).all():
-            yield Change(column, "0 → 1", 0.0, 1.0)
+                yield Change(column, f"{reference} → {level}", 0.0, float(place), is_step=False)
+        elif np.isin(known[column], (0.0, 1.0)).all() and column not in steps:
+            yield Change(column, "0 → 1", 0.0, 1.0, is_step=False)
         else:
-            yield Change(column, "+1", None, None)
+            step = steps.get(column, 1.0)
+            yield Change(column, f"{step:+g}", 0.0, step, is_step=True)
 
 
 class Outlook(NamedTuple):
