@@ -104,6 +104,11 @@ def test_a_breakdown_by_period_and_stage_is_the_same_on_every_engine(as_engine: 
         (None, "web", "2024-01-01", 200.20, pytest.approx(200.20 / 1530.50), 1),
         ("loss", "shop", "2024-01-01", 0.05, pytest.approx(0.05 / 1530.50), 1),
         (None, "shop", "2024-04-01", 50.0, pytest.approx(50.0 / 1530.50), 1),
+        ("acquisition", "web", "2024-04-01", 0.0, 0.0, 0),  # a group that has fallen to nothing
+        ("loss", "shop", "2024-04-01", 0.0, 0.0, 0),
+        ("retention", "shop", "2024-04-01", 0.0, 0.0, 0),
+        (None, "web", "2024-04-01", 0.0, 0.0, 0),
+        (None, "shop", "2024-07-01", 0.0, 0.0, 0),
         ("expansion", "web", "2025-01-01", -20.15, pytest.approx(-20.15 / 1530.50), 1),
     ]
 
@@ -116,11 +121,11 @@ def test_a_ledger_where_no_line_has_a_stage_is_one_group_on_every_engine(as_engi
 
 
 def test_a_plain_frame_is_checked_first():
-    lines = SMALL.assign(stage=["RETENTION", "loss"], channel=["web", "shop"], subcategory="x")
+    lines = SMALL.assign(stage=["RETENTION", "loss"], channel=["web", "shop"], subcategory=["training", "cloud"])
     found = cost_breakdown(lines, by=["stage", "channel", "subcategory"])
     assert picked(found.frame, "stage", "channel", "subcategory") == [
-        {"stage": "retention", "channel": "web", "subcategory": "x", "amount": 60.0, "share": 0.6, "lines": 1},
-        {"stage": "loss", "channel": "shop", "subcategory": "x", "amount": 40.0, "share": 0.4, "lines": 1},
+        {"stage": "retention", "channel": "web", "subcategory": "training", "amount": 60.0, "share": 0.6, "lines": 1},
+        {"stage": "loss", "channel": "shop", "subcategory": "cloud", "amount": 40.0, "share": 0.4, "lines": 1},
     ]
     with pytest.raises(InputError, match=r"^category: unknown name 'stuff' in 1 of 2 rows"):
         cost_breakdown(with_cell("category", "stuff"))

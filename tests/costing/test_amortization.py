@@ -81,7 +81,7 @@ def test_a_fraction_of_a_cent_is_charged_to_the_first_month():
 
 
 def test_a_capital_line_without_a_useful_life_is_refused():
-    lines = LINES.assign(subcategory=["hardware", "hardware", "Hard Ware"])
+    lines = LINES.assign(subcategory=["hardware", "hardware", "Hard Ware"], category="it")
     with pytest.raises(InputError, match=r"^useful_life: missing for a capital line in 1 of 3 rows \(row 2\)"):
         amortize_ledger(lines, capital=["hardware"])
     with pytest.raises(InputError, match=r"^capital: the ledger has no subcategories"):

@@ -37,16 +37,38 @@ def test_changes_are_against_the_calendar_period_before():
     assert math.isnan(found["it", "2024-01"])
     assert math.isnan(found["staff", "2024-01"])
     assert found["it", "2024-02"] == 15.0
-    assert found["it", "2024-04"] == 40.0  # nothing in March
+    assert found["it", "2024-03"] == -25.0  # nothing in March: a row that says so
+    assert found["it", "2024-04"] == 40.0
+    assert found["staff", "2024-02"] == -30.0
     assert found["staff", "2024-04"] == 5.0
+    assert ("staff", "2024-03") not in found  # it had fallen to nothing before
+    fallen = frame[(frame["category"] == "it") & (frame["period"] == "2024-03-01")]
+    assert fallen[["amount", "share", "cash", "lines"]].to_numpy().tolist() == [[0.0, 0.0, 0.0, 0.0]]
 
 
 def test_running_shares_end_at_one_in_each_period():
     frame = cost_breakdown(LINES, period="month").frame
-    assert frame["cumulative_share"].tolist() == pytest.approx([0.75, 1.0, 1.0, 40 / 45, 1.0])
+    assert frame["cumulative_share"].tolist() == pytest.approx(
+        [0.75, 1.0, 1.0, 1.0, math.nan, 40 / 45, 1.0], nan_ok=True
+    )
 
 
 cents = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 9), st.integers(-500, 9999)), min_size=1, max_size=30)
+
+
+@settings(deadline=None, max_examples=60)
+@given(rows=cents)
+def test_changes_of_a_group_add_up_to_its_last_amount_from_its_first_row_on(rows):
+    frame = pd.DataFrame(rows, columns=["channel", "month", "cents"])
+    dates = [f"2024-{month + 1:02d}-01" for month in frame["month"]]
+    lines = frame.assign(date=dates, category="it", amount=frame["cents"] / 100)
+    found = cost_breakdown(lines, by=["channel"], period="month")
+    assert found.frame["amount"].sum() == pytest.approx(found.total, abs=1e-6)
+    assert found.frame["lines"].sum() == len(rows)
+    for _, part in found.frame.sort_values("period").groupby("channel"):
+        start = part["amount"].iloc[0] if math.isnan(part["change"].iloc[0]) else 0.0
+        last = part["amount"].iloc[-1]
+        assert start + part["change"].fillna(0.0).sum() == pytest.approx(last, abs=1e-6)
 
 
 @settings(deadline=None, max_examples=60)

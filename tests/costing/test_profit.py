@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmvalue import prepare_transactions
-from crmvalue.costs import allocate_costs, customer_profit, prepare_ledger, whale_curve
+from crmvalue.costs import allocate_costs, customer_profit, prepare_ledger, time_driven_costs, whale_curve
 from crmvalue.errors import InputError
 
 ORDERS = pd.DataFrame(
@@ -77,6 +77,37 @@ def test_numeric_ids_match_a_ledger_in_which_some_are_missing():
     }
 
 
+def test_numbers_written_as_text_name_the_same_customers():
+    orders = ORDERS.assign(customer_id=[11, 11, 12, 13, 13])
+    lines = LINES.assign(customer_id=["12", "99", None, " "])
+    numbers = dict.fromkeys([11, 13], 0.0) | {12: 30.0, 99: 4.0}
+    found = customer_profit(orders, lines, margin=1.0).frame
+    assert dict(zip(found["customer_id"], found["direct_cost"], strict=True)) == numbers
+    as_text = customer_profit(
+        orders.astype({"customer_id": "str"}), LINES.assign(customer_id=[12, 99, None, None]), margin=1
+    )
+    assert as_text.frame["customer_id"].tolist() == ["11", "12", "13", "99"]
+    with pytest.raises(
+        InputError, match=r"^costs: names such as '012' are text there, but numbers in the transactions"
+    ):
+        customer_profit(orders, lines.assign(customer_id=["012", "012", None, None]), margin=1.0)
+
+
+def test_time_driven_costs_are_allocated_cost_and_unused_capacity_is_nobodys():
+    pools = pd.DataFrame({"pool": ["desk"], "cost": [100.0], "capacity": [500.0]})
+    work = pd.DataFrame(
+        {"pool": "desk", "activity": "call", "customer_id": ["a", "b", "a", None], "quantity": [2, 1, 1, 1],
+         "minutes": [30.0, 50.0, 15.0, 5.0]}
+    )  # fmt: skip
+    found = customer_profit(ORDERS, time_driven_costs(pools, work, keep="customer_id"), margin=1.0)
+    frame = found.frame.set_index("customer_id")
+    assert frame["allocated_cost"].to_dict() == {"a": 15.0, "b": 10.0, "c": 0.0}
+    assert (frame["direct_cost"] == 0).all()
+    assert (found.allocated_cost, found.unassigned) == (25.0, 75.0)  # 1.00 for nobody, 74.00 unused
+    with pytest.raises(InputError, match=r"^costs: column 'customer_id' is missing: .* Pass keep=\['customer_id'\]"):
+        customer_profit(ORDERS, time_driven_costs(pools, work), margin=1.0)
+
+
 few = settings(deadline=None, max_examples=60)
 rows = st.lists(st.tuples(st.integers(0, 6), st.integers(-5000, 10**6)), min_size=1, max_size=30)
 bills = st.lists(st.tuples(st.one_of(st.none(), st.integers(0, 9)), st.integers(-100, 10**6)), min_size=1, max_size=20)
@@ -119,7 +150,7 @@ def test_what_does_not_fit_together_is_refused():
         customer_profit(ORDERS, LINES.drop(columns="customer_id"), margin=1)
     with pytest.raises(InputError, match=r"^ledger: column 'customer_id' is missing: no line names whom"):
         customer_profit(ORDERS, prepare_ledger(LINES), margin=1)
-    with pytest.raises(InputError, match=r"^costs: names are numbers there, but text in the transactions"):
+    with pytest.raises(InputError, match=r"^costs: names such as 1 are numbers there, but text in the tran"):
         customer_profit(ORDERS, LINES.assign(customer_id=[1, 2, 3, 4]), margin=1)
     with pytest.raises(InputError, match=r"^frame: column 'region' is missing"):
         customer_profit(ORDERS, LINES, margin=1, by="region")

@@ -86,18 +86,30 @@ def test_a_taxonomy_with_names_of_no_or_two_meanings_is_refused(wrong, message):
         CostTaxonomy(**{"categories": {"a": []}, "stages": ["loss"]} | wrong)
 
 
-def test_subcategories_get_the_spelling_of_the_taxonomy_and_own_names_stay_and_are_counted():
-    frame = lines(category=["it", "it", "it"], subcategory=["Software_Licenses", "our own", None])
+def test_subcategories_get_the_spelling_of_the_taxonomy():
+    frame = lines(category=["it", "it", "it"], subcategory=["Software_Licenses", "CLOUD", None])
     ledger = prepare_ledger(frame, subcategory="subcategory")
-    assert ledger.frame["subcategory"].fillna("-").tolist() == ["software licenses", "our own", "-"]
-    assert ledger.audit.own_subcategories == 1
+    assert ledger.frame["subcategory"].fillna("-").tolist() == ["software licenses", "cloud", "-"]
 
 
-def test_an_unknown_subcategory_is_refused_when_a_taxonomy_is_passed():
+def test_an_unknown_subcategory_is_refused_with_the_nearest_and_the_way_to_add_it():
     frame = lines(category=["it", "staff"], subcategory=["cloud", "salary"])
-    with pytest.raises(InputError, match=r"^subcategory: unknown name 'salary' in 1 of 2 rows .*'salaries' for"):
-        prepare_ledger(frame, subcategory="subcategory", taxonomy=COST_TAXONOMY)
-    with pytest.raises(
-        InputError, match=r"unknown name 'cloud', 'salary' in 2 of 2 .* These are the subcategories of 'staff'\."
-    ):
-        prepare_ledger(frame.assign(category="staff"), subcategory="subcategory", taxonomy=COST_TAXONOMY)
+    with pytest.raises(InputError) as error:
+        prepare_ledger(frame, subcategory="subcategory")
+    assert str(error.value) == (
+        "subcategory: unknown name 'salary' in 1 of 2 rows (row 1). Did you mean 'salaries' for 'salary'? Use one of "
+        "'recruiting', 'training', 'salaries', 'benefits', 'incentives'. These are the subcategories of 'staff'; add "
+        "yours by taxonomy=COST_TAXONOMY.extended(categories={'staff': [...]})."
+    )
+    with pytest.raises(InputError, match=r"unknown name 'cloud', 'salary' in 2 of 2 .* subcategories of 'staff';"):
+        prepare_ledger(frame.assign(category="staff"), subcategory="subcategory")
+    ours = COST_TAXONOMY.extended(categories={"staff": ["salary"]})
+    ledger = prepare_ledger(frame, subcategory="subcategory", taxonomy=ours)
+    assert ledger.frame["subcategory"].tolist() == ["cloud", "salary"]
+
+
+def test_a_category_without_subcategories_takes_any():
+    ours = CostTaxonomy(categories={"travel": [], "it": ["cloud"]}, stages=["loss"])
+    frame = lines(category=["travel", "it"], subcategory=["Rome", "Cloud"])
+    ledger = prepare_ledger(frame, subcategory="subcategory", taxonomy=ours)
+    assert ledger.frame["subcategory"].tolist() == ["Rome", "cloud"]

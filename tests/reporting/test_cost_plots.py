@@ -83,7 +83,7 @@ TREE = pd.DataFrame(
     {
         "date": ["2024-01-01", "2024-02-01", "2024-01-01", "2024-01-01", "2024-01-01"],
         "category": ["staff", "staff", "staff", "it", "it"],
-        "subcategory": ["salaries", "salaries", "training", "cloud", "$licences$"],
+        "subcategory": ["salaries", "salaries", "training", "cloud", "storage"],
         "amount": [300.0, 200.0, 100.0, 400.0, -50.0],  # there is no room to name the training
     }
 )

@@ -104,8 +104,8 @@ def cost_breakdown(
     -----
     If all amounts are whole cents and add up to less than 2**53 of them, they are added as integers, and the groups
     add up to `total` to the cent. Other amounts are added by `math.fsum`, each sum correctly rounded. If the total is
-    0 or negative, a share of it means nothing: shares are missing, and `note` says so. A group without a line in a
-    period has no row there; in the next period in which it has one its change counts from 0.
+    0 or negative, a share of it means nothing: shares are missing, and `note` says so. A group that has no line in the
+    period after one in which it had some is there with 0, so that the changes of a group add up.
 
     Examples
     --------
@@ -132,7 +132,7 @@ def cost_breakdown(
         keys["period"] = first_days(period_numbers(lines["date"], period), period)
     table, total = group_table(keys, lines)
     if period is not None:
-        table |= {"change": changes(table, by, period)}
+        table = with_changes(table, by, period)
     order = reading_order(table.get("period"), table["amount"])
     table["cumulative_share"] = cumulative_shares(table["amount"], table.get("period"), order)
     columns = [*by, *(name for name in BREAKDOWN_COLUMNS if name in table)]
@@ -161,18 +161,29 @@ def group_table(keys: dict[str, AnyArray], lines: dict[str, AnyArray]) -> tuple[
     return {**groups, "amount": amount, "share": shares_of(amount, total), "cash": cash, "lines": counts}, total
 
 
-def changes(table: dict[str, AnyArray], by: Sequence[str], period: Period) -> Array:
-    """Amount less that of the same group in the calendar period before; missing in the first period."""
+def with_changes(table: dict[str, AnyArray], by: Sequence[str], period: Period) -> dict[str, AnyArray]:
+    """Add the change of each group against the calendar period before, and a row of 0 where a group has fallen to it.
+
+    It is missing in the first period of all.
+    """
     number = period_numbers(table["period"], period)
     _, group = group_rows({name: table[name] for name in by}, len(number))
-    key = group * (number.max() - number.min() + 2) + number - number.min() + 1
-    before = np.searchsorted(np.sort(key), key - 1)
+    span = int(number.max() - number.min()) + 2
+    key = group * span + number - number.min()
+    ends = np.flatnonzero(~np.isin(key + 1, key) & (number < number.max()) & (table["amount"] != 0))
+    rows = np.concatenate([np.arange(len(key)), ends])
+    fallen = np.arange(len(rows)) >= len(key)
+    full = {name: values[rows] for name, values in table.items()}
+    full |= {name: np.where(fallen, 0, full[name]) for name in ("amount", "cash", "lines")}
+    full["share"] = np.where(fallen & ~np.isnan(full["share"]), 0.0, full["share"])
+    full["period"] = first_days(number[rows] + fallen, period)
+    key = key[rows] + fallen
     order = np.argsort(key)
-    at = order[np.minimum(before, len(key) - 1)]
-    previous = np.where(key[at] == key - 1, table["amount"][at], 0.0)
-    pair = np.arange(len(key))
-    change = exact_sums(np.concatenate([table["amount"], -previous]), np.concatenate([pair, pair]), len(key))
-    return np.where(number == number.min(), np.nan, change)
+    before = order[np.minimum(np.searchsorted(key[order], key - 1), len(key) - 1)]
+    previous = np.where(key[before] == key - 1, full["amount"][before], 0.0)
+    pair = np.tile(np.arange(len(key)), 2)
+    change = exact_sums(np.concatenate([full["amount"], -previous]), pair, len(key))
+    return full | {"change": np.where(number[rows] + fallen == number.min(), np.nan, change)}
 
 
 def cumulative_shares(amount: Array, period: AnyArray | None, order: IntArray) -> Array:

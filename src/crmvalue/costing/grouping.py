@@ -55,3 +55,19 @@ def shares_of(amount: Array, total: float) -> Array:
 def reading_order(period: AnyArray | None, amount: Array) -> IntArray:
     """Order of the groups: by period, then the largest first; equal ones stay in the order of their names."""
     return np.lexsort((-amount,) if period is None else (-amount, period))
+
+
+def as_kind_of(names: AnyArray, others: AnyArray) -> AnyArray:
+    """Return text of whole numbers as numbers, or numbers as text, if the others are so; else names as they are."""
+    if not (len(names) and len(others)) or holds_text(names) == holds_text(others):
+        return names
+    if holds_text(names):
+        is_number = all(len(name) <= 18 and name.isdecimal() and str(int(name)) == name for name in names.tolist())
+        return np.array([int(name) for name in names.tolist()]) if is_number else names
+    is_whole = names.dtype.kind in "iuf" and bool((names == np.rint(names)).all())
+    return np.array([f"{name:.0f}" for name in names.tolist()], dtype=object) if is_whole else names
+
+
+def holds_text(names: AnyArray) -> bool:
+    """Whether the first name that is there is text."""
+    return isinstance(next((name for name in names.tolist() if name is not None), 0), str)

@@ -16,7 +16,7 @@ from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import number_text, result_html, result_text
 from crmvalue._core.types import AnyArray, Frame
 from crmvalue.costing.currency import converted, one_currency
-from crmvalue.costing.names import is_blank, plain_name, renamed_column, spelled, spelling_table
+from crmvalue.costing.names import is_blank, renamed_column, spelled
 from crmvalue.costing.taxonomy import COST_TAXONOMY, CostTaxonomy
 from crmvalue.errors import InputError
 from crmvalue.finance.dated_amounts import require_dated_amounts
@@ -52,7 +52,6 @@ class LedgerAudit:
     credit_total: float  # sum of the credits, at most 0, in the currency of the ledger
     zero_amounts: int  # lines with amount 0
     without_stage: int  # lines that name no stage; all of them if no stage column was passed
-    own_subcategories: int  # lines whose subcategory is a name that the taxonomy does not know
     converted: int  # lines that were paid in another currency
     first_day: np.datetime64  # earliest day
     last_day: np.datetime64  # latest day
@@ -124,8 +123,8 @@ def prepare_ledger(
     stage : str, optional
         Column that holds why it was paid: one of `COST_STAGES`, or nothing.
     subcategory : str, optional
-        Column with a finer name. Names that the taxonomy knows get its spelling, others stay as they are and are
-        counted; with `taxonomy` passed, a name that is not in it is an error.
+        Column with a finer name: one of the subcategories that the taxonomy has in the category of the line, or
+        nothing. A category for which it has none takes any.
     channel, segment, customer_id, campaign : str, optional
         Columns that say for whom or what a line was paid, kept as they are; nothing for all together.
     behavior, recurrence, kind : str, optional
@@ -139,7 +138,8 @@ def prepare_ledger(
     keep : sequence of str
         Further columns to carry along.
     taxonomy : CostTaxonomy, optional
-        The categories, subcategories and stages that there are; by default `COST_TAXONOMY`, with subcategories free.
+        The categories, subcategories and stages that there are; by default `COST_TAXONOMY`. A firm adds its own names
+        by ``COST_TAXONOMY.extended(categories={"it": ["chat bot"]})``.
     rates : frame, optional
         Columns date, currency, rate: units of `to_currency` that one unit of the currency buys from that day on.
     to_currency : str, optional
@@ -196,7 +196,7 @@ def prepare_ledger(
     # A ledger is small: its columns are checked as arrays whatever the engine, and changed by expressions within it.
     lines = frames.to_arrays(rows, [name for name in used if name not in TAGS and name != "useful_life"])
     require_dated_amounts(lines["date"], lines["amount"], date=date, amount_name=amount)
-    rows, own = with_names(rows, lines, used, taxonomy)
+    rows = with_names(rows, lines, used, taxonomy or COST_TAXONOMY)
     if useful_life is not None:
         rows = with_useful_life(rows, useful_life)
     changed, said = 0, None
@@ -205,7 +205,7 @@ def prepare_ledger(
         said = to_currency
     elif currency is not None:
         said = one_currency(lines["currency"], currency)
-    audit = audit_lines(lines, time_zone, own=own, changed=changed)
+    audit = audit_lines(lines, time_zone, changed=changed)
     return Ledger(frame=frames.to_native(rows), audit=audit, total=exact_sum(lines["amount"]), currency=said)
 
 
@@ -220,54 +220,43 @@ def require_distinct_columns(ours: Mapping[str, str], kept: Sequence[str]) -> No
         raise InputError("keep: a column is named twice. Name each once.")
 
 
-def with_names(
-    rows: AnyFrame, lines: dict[str, AnyArray], used: Mapping[str, str], taxonomy: CostTaxonomy | None
-) -> tuple[AnyFrame, int]:
-    """Return the rows with all names in one spelling, and how many subcategories the taxonomy does not know."""
-    known = taxonomy or COST_TAXONOMY
+def with_names(rows: AnyFrame, lines: dict[str, AnyArray], used: Mapping[str, str], taxonomy: CostTaxonomy) -> AnyFrame:
+    """Return the rows with all names in one spelling."""
     require_rows(~is_blank(lines["category"]), used["category"], "missing category", "Name one for each line.")
-    categories = spelled(lines["category"], tuple(known.categories), used["category"], known.aliases)
+    categories = spelled(lines["category"], tuple(taxonomy.categories), used["category"], taxonomy.aliases)
     columns = [renamed_column("category", categories)]
     if "stage" in used:
-        columns.append(renamed_column("stage", spelled(lines["stage"], known.stages, used["stage"], known.aliases)))
+        stages = spelled(lines["stage"], taxonomy.stages, used["stage"], taxonomy.aliases)
+        columns.append(renamed_column("stage", stages))
     for name, allowed in OPTIONS.items():
         if name in used:
             columns.append(renamed_column(name, spelled(lines[name], allowed, used[name])))
-    own = 0
     if "subcategory" in used:
         of_category = np.array([categories[name] for name in lines["category"].tolist()], dtype=object)
-        names, own = read_subcategories(lines["subcategory"], of_category, known, used["subcategory"])
-        if taxonomy is not None and own:
-            refuse_subcategories(lines["subcategory"], of_category, known, used["subcategory"])
+        names = read_subcategories(lines["subcategory"], of_category, taxonomy, used["subcategory"])
         if names:
             columns.append(renamed_column("subcategory", names, keep_others=True))
-    return rows.with_columns(*columns), own
+    return rows.with_columns(*columns)
 
 
 def read_subcategories(
     values: AnyArray, category: AnyArray, taxonomy: CostTaxonomy, argument: str
-) -> tuple[dict[object, str], int]:
-    """Return the spelling of the names that the taxonomy has in the category of their line, and count the others."""
-    tables = {name: spelling_table(subs, {}) for name, subs in taxonomy.categories.items()}
+) -> dict[object, str]:
+    """Return the spelling of each name; one that the category of its line does not have is an error."""
     names: dict[object, str] = {}
-    own = 0
-    for value, of, blank in zip(values.tolist(), category.tolist(), is_blank(values).tolist(), strict=True):
-        found = None if blank else tables[of].get(plain_name(value))
-        own += not blank and found is None
-        if found is not None and found != value:
-            names[value] = found
-    return names, own
-
-
-def refuse_subcategories(values: AnyArray, category: AnyArray, taxonomy: CostTaxonomy, argument: str) -> None:
-    """Raise the error about subcategories that the passed taxonomy does not have in the category of the line."""
     for name in dict.fromkeys(category.tolist()):
+        if not taxonomy.categories[name]:
+            continue
         mine = values.copy()
         mine[category != name] = None
         try:
-            spelled(mine, taxonomy.categories[name], argument)
+            names |= spelled(mine, taxonomy.categories[name], argument)
         except InputError as error:
-            raise InputError(f"{error} These are the subcategories of {name!r}.") from None
+            added = f"COST_TAXONOMY.extended(categories={{{name!r}: [...]}})"
+            raise InputError(
+                f"{error} These are the subcategories of {name!r}; add yours by taxonomy={added}."
+            ) from None
+    return {value: name for value, name in names.items() if value != name}
 
 
 def with_useful_life(rows: AnyFrame, argument: str) -> AnyFrame:
@@ -280,7 +269,7 @@ def with_useful_life(rows: AnyFrame, argument: str) -> AnyFrame:
     return rows
 
 
-def audit_lines(lines: Mapping[str, AnyArray], time_zone: str | None, *, own: int, changed: int) -> LedgerAudit:
+def audit_lines(lines: Mapping[str, AnyArray], time_zone: str | None, *, changed: int) -> LedgerAudit:
     """Count what the ledger holds."""
     amount, n = lines["amount"], len(lines["amount"])
     return LedgerAudit(
@@ -290,7 +279,6 @@ def audit_lines(lines: Mapping[str, AnyArray], time_zone: str | None, *, own: in
         credit_total=exact_sum(amount[amount < 0]),
         zero_amounts=int((amount == 0).sum()),
         without_stage=int(is_blank(lines["stage"]).sum()) if "stage" in lines else n,
-        own_subcategories=own,
         converted=changed,
         first_day=lines["date"].min(),
         last_day=lines["date"].max(),

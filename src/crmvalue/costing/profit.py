@@ -12,10 +12,11 @@ from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import number_text, result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame
 from crmvalue.costing.allocation import CostAllocation
-from crmvalue.costing.grouping import match, ranked
+from crmvalue.costing.grouping import as_kind_of, holds_text, match, ranked
 from crmvalue.costing.ledger import Ledger, as_ledger, ledger_columns, read_lines
 from crmvalue.costing.names import is_blank
 from crmvalue.costing.purchases import takings, transactions_with
+from crmvalue.costing.time_driven import TimeDrivenCosts
 from crmvalue.data.transactions import Transactions
 from crmvalue.errors import InputError
 from crmvalue.finance.exact_sums import exact_sum, exact_sums, running_sums
@@ -72,7 +73,7 @@ class WhaleCurve:
 
 def customer_profit(
     transactions: Transactions | Frame,
-    costs: Ledger | CostAllocation | Frame,
+    costs: Ledger | CostAllocation | TimeDrivenCosts | Frame,
     *,
     margin: float | None = None,
     contribution: str | None = None,
@@ -84,9 +85,10 @@ def customer_profit(
     ----------
     transactions : Transactions or frame
         Purchases and refunds, with the columns `by` and `contribution` among the kept ones.
-    costs : Ledger, CostAllocation or frame
-        An allocation carries direct and allocated cost. Of a ledger, the lines that name a row in the column `by` are
-        direct cost; the others stay unassigned: they are not spread.
+    costs : Ledger, CostAllocation, TimeDrivenCosts or frame
+        An allocation carries direct and allocated cost. Time-driven costs are allocated cost, if the column `by` was
+        kept; unused capacity stays unassigned. Of a ledger, the lines that name a row in the column `by` are direct
+        cost; the others stay unassigned: they are not spread.
     margin : float, optional
         Share of revenue less refunds that is kept after cost of goods, 0 to 1.
     contribution : str, optional
@@ -174,7 +176,7 @@ def customer_profit(
 
 
 def cost_of_objects(
-    costs: Ledger | CostAllocation | Frame, by: str
+    costs: Ledger | CostAllocation | TimeDrivenCosts | Frame, by: str
 ) -> tuple[AnyArray, Array, Array, float, tuple[str, ...]]:
     """Return whom costs name, their direct and allocated cost, the cost of nobody, and what that rests on."""
     if isinstance(costs, CostAllocation):
@@ -184,6 +186,8 @@ def cost_of_objects(
             )
         found = frames.to_arrays(frames.open_frame(costs.frame), [by, "direct", "allocated"])
         return found[by], found["direct"], found["allocated"], costs.unallocated, costs.assumptions
+    if isinstance(costs, TimeDrivenCosts):
+        return cost_of_time(costs, by)
     ledger = as_ledger(costs, [by])
     if by not in ledger_columns(ledger):
         raise InputError(
@@ -198,13 +202,31 @@ def cost_of_objects(
     return objects, direct, np.zeros(len(objects)), exact_sum(lines["amount"][~named]), said
 
 
+def cost_of_time(costs: TimeDrivenCosts, by: str) -> tuple[AnyArray, Array, Array, float, tuple[str, ...]]:
+    """Return whom activities were for, their cost as allocated, and that of nobody, unused capacity among it."""
+    opened = frames.open_frame(costs.frame)
+    if by not in frames.column_names(opened):
+        raise InputError(
+            f"costs: column {by!r} is missing: no activity says whom it was for. Pass keep=[{by!r}] to "
+            "time_driven_costs."
+        )
+    lines = frames.to_arrays(opened, [by, "cost"])
+    named = ~is_blank(lines[by])
+    rank, objects = ranked(lines[by][named])
+    allocated = exact_sums(lines["cost"][named], rank, len(objects))
+    return objects, np.zeros(len(objects)), allocated, exact_sum(lines["cost"][~named]), costs.assumptions
+
+
 def joined(names: AnyArray, objects: AnyArray) -> tuple[AnyArray, AnyArray, int]:
     """Return all names, the place of each object among them, and how many objects were not there before."""
-    if len(objects) and len(names):
-        is_text = [isinstance(next((one for one in values if one is not None), ""), str) for values in (names, objects)]
-        if is_text[0] != is_text[1]:
-            kinds = ["text" if text else "numbers" for text in is_text]
-            raise InputError(f"costs: names are {kinds[1]} there, but {kinds[0]} in the transactions. Convert one.")
+    alike = as_kind_of(objects, names)
+    if len(objects) and len(names) and holds_text(objects) != holds_text(names) and not np.isin(alike, names).any():
+        here, there = ("text" if holds_text(values) else "numbers" for values in (names, objects))
+        example = repr(objects.tolist()[0])
+        raise InputError(
+            f"costs: names such as {example} are {there} there, but {here} in the transactions. Convert one."
+        )
+    objects = alike
     place = match(objects, names) if len(objects) else np.array([], dtype=np.int64)
     fresh = place < 0
     if fresh.any():
