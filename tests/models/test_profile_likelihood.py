@@ -1,0 +1,113 @@
+"""Likelihood intervals: a root by another method, a search by another optimiser, coverage, and bad input."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.optimize import brentq, minimize
+from scipy.stats import chi2
+
+from crmvalue.errors import InputError
+from crmvalue.models import BG_NBD, GAMMA_GAMMA, GEOMETRIC, MBG_NBD, NBD, PARETO_NBD, SBG
+from crmvalue.models.fit import fit_purchases, fit_spend
+from crmvalue.models.fit_retention import fit_retention
+from crmvalue.models.profile_likelihood import likelihood_intervals
+
+
+@pytest.fixture(scope="module")
+def cdnow(cdnow_folder) -> pd.DataFrame:
+    """Return the CDNOW sample, 39 weeks."""
+    return pd.read_csv(cdnow_folder / "cdnow_customers_summary.csv")
+
+
+def test_the_interval_of_one_parameter_is_where_the_binomial_likelihood_has_fallen():
+    rows = pd.DataFrame({"period": [0, 1, 2], "survivors": [30, 27, 25]})
+    fit = fit_retention(rows, GEOMETRIC, time_unit="year")
+    left, stayed = 5, 27 + 25
+
+    def fall(rate):
+        p, best = -np.expm1(-rate), left / (left + stayed)
+        lost = left * np.log(best / p) + stayed * np.log((1 - best) / (1 - p))
+        return 2 * lost - chi2.ppf(0.9, 1)
+
+    wanted = [brentq(fall, 1e-4, fit.params[0]), brentq(fall, fit.params[0], 1.0)]
+    found = likelihood_intervals(fit, rows, level=0.9).loc["rate"]
+    assert found.tolist() == pytest.approx([fit.params[0], *wanted], rel=1e-7)
+
+
+@pytest.mark.parametrize("model", [NBD, BG_NBD, MBG_NBD, PARETO_NBD], ids=repr)
+def test_at_each_end_another_optimiser_finds_the_likelihood_fallen_by_as_much(cdnow, model):
+    fit = fit_purchases(cdnow, model, time_unit="week")
+    table = likelihood_intervals(fit, cdnow)
+    columns = [cdnow[name].to_numpy(dtype=float) for name in ("frequency", "recency", "T")]
+    j = len(fit.params) - 1  # the last parameter is known least
+    for end in table.iloc[j][["lower", "upper"]]:
+
+        def lost(others, end=end):
+            return -model.log_likelihood(model.Params(*np.exp(others), end), *columns).sum()
+
+        options = {"xatol": 1e-7, "fatol": 1e-9, "maxiter": 4_000, "maxfev": 4_000}
+        least = minimize(lost, np.log(fit.params[:j]), method="Nelder-Mead", options=options).fun
+        assert 2 * (fit.log_likelihood + least) == pytest.approx(chi2.ppf(0.95, 1), abs=1e-5)
+    close = fit.to_frame()
+    assert table["lower"].to_numpy() == pytest.approx(close["lower"].to_numpy(), rel=0.5)
+    assert ((table["lower"] < table["estimate"]) & (table["estimate"] < table["upper"])).all()
+
+
+def test_intervals_of_many_customers_are_those_of_the_fit():
+    made = BG_NBD.simulate(BG_NBD.Params(0.6, 5.0, 0.9, 2.5), np.full(200_000, 40.0), np.random.default_rng(3))
+    frame = pd.DataFrame({"frequency": made.frequency, "recency": np.round(made.recency), "T": made.T})
+    fit = fit_purchases(frame, BG_NBD, time_unit="week")
+    table, close = likelihood_intervals(fit, frame), fit.to_frame()
+    assert np.log(table["upper"] / close["upper"]).abs().max() < 2e-3
+    assert np.log(table["lower"] / close["lower"]).abs().max() < 2e-3
+
+
+def test_intervals_of_few_customers_cover_the_truth_more_often_than_those_of_a_parabola():
+    truth = MBG_NBD.Params(0.525, 6.183, 0.891, 1.614)  # CDNOW
+    rng = np.random.default_rng(7)
+    covered = np.zeros((2, 4))
+    for _ in range(60):
+        made = MBG_NBD.simulate(truth, rng.uniform(27, 39, 3_000), rng)
+        frame = pd.DataFrame({"frequency": made.frequency, "recency": made.recency, "T": made.T})
+        fit = fit_purchases(frame, MBG_NBD, time_unit="week")
+        for row, table in enumerate((fit.to_frame(), likelihood_intervals(fit, frame))):
+            covered[row] += ((table["lower"] < list(truth)) & (table["upper"] > list(truth))).to_numpy()
+    assert covered[1].sum() >= covered[0].sum()
+    assert (covered[1] >= 51).all()  # 57 of 60 expected; fewer than 51 has a chance below 1 in 100
+
+
+def test_spend_and_contracts_have_them_too():
+    x = np.tile([1.0, 2.0, 5.0], 400)
+    spent = GAMMA_GAMMA.simulate(GAMMA_GAMMA.Params(6.0, 4.0, 15.0), x, np.random.default_rng(2))
+    frame = pd.DataFrame({"frequency": x, "monetary_value": spent})
+    table = likelihood_intervals(fit_spend(frame), frame)
+    assert ((table["lower"] < [6.0, 4.0, 15.0]) & (table["upper"] > [6.0, 4.0, 15.0])).all()
+    alive = [1000, 869, 743, 653, 593, 551, 517, 491]
+    rows = pd.DataFrame({"period": range(8), "survivors": alive})
+    table = likelihood_intervals(fit_retention(rows, SBG, time_unit="year"), rows)
+    assert table.index.tolist() == ["alpha", "beta"]
+
+
+def test_a_parameter_at_its_bound_has_no_interval_and_an_end_may_not_exist():
+    x = np.tile([4.0, 5.0, 5.0, 6.0], 200)  # less spread than at one common rate
+    frame = pd.DataFrame({"frequency": x, "recency": 0.98 * 50, "T": 50.0})
+    table = likelihood_intervals(fit_purchases(frame, NBD, time_unit="week"), frame)
+    assert np.isnan(table.loc["r", ["lower", "upper"]].to_numpy(dtype=float)).all()
+    assert np.isfinite(table.loc["alpha"].to_numpy(dtype=float)).all()
+    few = pd.DataFrame({"period": [0, 1, 2, 3], "survivors": [20, 16, 13, 11]})  # hardly any sign that customers differ
+    table = likelihood_intervals(fit_retention(few, SBG, time_unit="year"), few)
+    assert np.isinf(table["upper"]).all()
+    assert (table["lower"] > 0).all()
+
+
+def test_other_data_and_fits_with_covariates_are_refused(cdnow):
+    fit = fit_purchases(cdnow, BG_NBD, time_unit="week")
+    with pytest.raises(InputError, match="data: the fit is not the best one for these"):
+        likelihood_intervals(fit, cdnow.iloc[:1_000])
+    with pytest.raises(InputError, match="level: got 95"):
+        likelihood_intervals(fit, cdnow, level=95)
+    known = cdnow.rename(columns={"ID": "customer_id"}).assign(early=lambda frame: (frame["T"] > 33).astype(float))
+    with pytest.raises(InputError, match="fit: it has covariates"):
+        likelihood_intervals(fit_purchases(known, BG_NBD, covariates=["early"], time_unit="week"), known)
