@@ -103,6 +103,18 @@ def test_drawn_gaps_make_up_recency_and_are_as_even_as_k_says():
     assert draw_log_gaps(3.0, np.zeros(2), np.zeros(2), np.random.default_rng(4)).tolist() == [0.0, 0.0]
 
 
+def test_gaps_that_contradict_the_counts_are_reported():
+    # purchases at random, but never soon after each other: gaps are even, and counts vary as much as ever
+    random = simulated(MBG_CNBD_K, TRUTH._replace(k=1.0))
+    history = random["frequency"].to_numpy(), random["recency"].to_numpy()
+    contradicting = random.assign(log_gaps=draw_log_gaps(3.0, *history, np.random.default_rng(2)))
+    fit = fit_purchases(contradicting, MBG_CNBD_K, time_unit="week")
+    assert fit.params.k > 1
+    assert "how often they bought and when last speaks for k = 1" in fit.health[-1]
+    assert "let a holdout decide" in fit.health[-1]
+    assert "speaks for" not in fit_purchases(simulated(MBG_CNBD_K, TRUTH), MBG_CNBD_K, time_unit="week").health[-1]
+
+
 def test_the_time_unit_changes_neither_k_nor_what_is_compared():
     weeks = simulated(BG_CNBD_K, TRUTH, n=1_000)
     days = weeks.assign(

@@ -26,6 +26,7 @@ from crmvalue.models.limits import Found, best_fit, drawn
 from crmvalue.models.model import PurchaseModel
 
 MOST_K = 100  # that can be given
+AGAINST = 3.0  # log-likelihood by which counts must contradict gaps to be worth a word: odds of 20 to 1
 REMEDY = "Make the summary with summarize_customers(..., log_gaps=True), or leave the column out."
 
 
@@ -33,9 +34,19 @@ class Tried(NamedTuple):
     """A fit with one k."""
 
     k: int
-    log_likelihood: float  # with what the gaps say
-    score: float  # the same less what covariates' effects take off it
     found: Found[PurchaseModel]
+    evenness: float  # what the gaps add to its log-likelihood
+    drawn: float  # what effects of covariates take off it
+
+    @property
+    def log_likelihood(self) -> float:
+        """With what the gaps say."""
+        return self.found.log_likelihood + self.evenness
+
+    @property
+    def score(self) -> float:
+        """By which it is chosen."""
+        return self.log_likelihood - self.drawn
 
 
 def log_evenness(k: float, frequency: Array, recency: Array, log_gaps: Array) -> Array:
@@ -132,8 +143,7 @@ def best_regular_fit(
                 raise
             break  # more regular than these data can show
         even = 0.0 if log_gaps is None else evenness(k, frequency, recency, counts, log_gaps)
-        value = found.log_likelihood + even
-        tried.append(Tried(k, value, value - drawn(found, design), found))
+        tried.append(Tried(k, found, even, drawn(found, design)))
         if len(tried) > 2 and tried[-1].score < tried[-2].score < tried[-3].score:
             break
     best = max(tried, key=lambda one: one.score)
@@ -195,6 +205,13 @@ def said_of_k(model: PurchaseModel, tried: Sequence[Tried], best: Tried, *, is_r
         said += f"; purchases come at random, and {model.title} is {best.found.model.title}"
     elif near and best.k == model.k_values[-1]:
         said += "; they are as regular as can be tried"
+    calm = max(tried, key=lambda one: one.found.log_likelihood)
+    if calm.k < best.k and calm.found.log_likelihood > best.found.log_likelihood + AGAINST:
+        said += (
+            f". But how often they bought and when last speaks for k = {calm.k} "
+            f"({calm.found.log_likelihood:,.1f} against {best.found.log_likelihood:,.1f}): they are regular in the "
+            "short run only, as purchases of one day that count as one make them; let a holdout decide"
+        )
     if near and is_rough:
         said += (
             ". This is from frequency and recency alone: the times between purchases would tell more. Make the summary "
