@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.errors import InputError
-from crmvalue.models import BG_CNBD_K, MBG_CNBD_K, MODELS
+from crmvalue.models import BG_CNBD_K, MBG_CNBD_K, MODELS, design
 from crmvalue.models.bg_nbd import BG_NBD
 from crmvalue.models.covariates import Covariates
 from crmvalue.models.fit import fit_purchases, fit_spend
@@ -28,7 +28,9 @@ EFFECTS = {"purchases": {"store": 0.5, "app": -0.4, "age": 0.02}, "dropout": {"s
 
 
 def truth_for(model):
-    """Return parameters under which customers both stay and leave within a year of weeks."""
+    """Return parameters, but for a k, under which customers both stay and leave within a year of weeks."""
+    if model.k_values:
+        return 0.8, 3.0, 0.9, 2.5
     if model.name == "GGOMPERTZ_NBD":
         return model.Params(r=0.8, alpha=2.0, b=0.08, s=1.5, beta=20.0)
     return model.Params(*(0.8, 6.0, 0.9, 2.5)[: len(model.Params._fields)])
@@ -151,6 +153,21 @@ def test_derivatives_by_coefficients_agree_with_differences(model):
         assert here.hessian[j] == pytest.approx(bend, rel=1e-6, abs=1e-6)
 
 
+@pytest.mark.parametrize("model", [*PURCHASE_MODELS, BG_CNBD_K], ids=repr)
+def test_groups_of_customers_add_up_to_the_sum_over_rows(model, known, monkeypatch):
+    truth = model.Params(*truth_for(model), 2) if model.k_values else truth_for(model)
+    customers = customers_of(known, model, truth).merge(known[["customer_id", "channel"]])
+    customers["old"] = known["age"] > 40
+    found = []
+    for few in (1, 10**9):  # rows for each pattern from which groups are summed: always, never
+        monkeypatch.setattr(design, "FEW_PATTERNS", few)
+        found.append(fit_purchases(customers, model, covariates=["channel", "old"], penalty=2, time_unit="week"))
+    groups, rows = ([*fit.params, *(effect.coefficient for effect in fit.effects)] for fit in found)
+    assert groups == pytest.approx(rows, rel=1e-5)
+    assert found[0].log_likelihood == pytest.approx(found[1].log_likelihood, rel=1e-11)
+    assert found[0].standard_errors == pytest.approx(found[1].standard_errors, rel=1e-4, nan_ok=True)
+
+
 @pytest.mark.parametrize("model", PURCHASE_MODELS, ids=repr)
 def test_a_covariate_without_effect_is_found_to_have_none(model):
     rng = np.random.default_rng(5)
@@ -201,7 +218,7 @@ def test_a_strong_penalty_leaves_the_fit_without_covariates_and_a_weak_one_that_
 
 @pytest.mark.parametrize("model", [BG_CNBD_K, MBG_CNBD_K], ids=repr)
 def test_regular_buyers_follow_covariates_too(model, known):
-    truth = model.Params(*(0.8, 3.0, 0.9, 2.5), k=2)
+    truth = model.Params(*truth_for(model), k=2)
     customers = customers_of(known, model, truth)
     fit = fit_purchases(customers, model, covariates=known, time_unit="week")
     assert fit.params.k == 2
