@@ -8,8 +8,10 @@ import mpmath
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.optimize import minimize
+from scipy.special import betaln
 
-from crmvalue.clv import conditional_expected_purchases, discounted_residual_purchases
+from crmvalue.clv import conditional_expected_purchases, discounted_residual_purchases, probability_alive
 from crmvalue.errors import InputError
 from crmvalue.models import BG_BB, NBD
 from crmvalue.models.bg_bb import Params
@@ -123,3 +125,27 @@ def test_histories_that_no_donor_can_have_are_refused_by_name(donations):
         discounted_residual_purchases(fit, frame, discount_rate=0.1, stop=2.5)
     with pytest.raises(InputError, match="Compare models of one kind"):
         compare_models(donations, [NBD, BG_BB], time_unit="year")
+
+
+@pytest.mark.parametrize("seed", [1, 2, 8])  # in which the last purchases come late by chance
+def test_where_nobody_leaves_the_fit_says_so_and_its_predictions_are_beta_binomial(seed):
+    rng = np.random.default_rng(seed)
+    n = 8
+    bought = rng.random((1_500, n)) < rng.beta(1.2, 0.8, 1_500)[:, None]
+    x = bought.sum(axis=1).astype(float)
+    last = np.where(x > 0, n - np.argmax(bought[:, ::-1], axis=1), 0).astype(float)
+    frame = pd.DataFrame({"frequency": x, "recency": last, "T": float(n)})
+    fit = fit_purchases(frame, BG_BB, time_unit="year")
+    assert "nobody leaves in these data" in fit.health[0]
+
+    def lost(point):
+        alpha, beta = np.exp(point)
+        return -(betaln(alpha + x, beta + n - x) - betaln(alpha, beta)).sum()
+
+    best = minimize(lost, np.zeros(2), method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-10})
+    assert fit.log_likelihood == pytest.approx(-best.fun, abs=1e-3)
+    alpha, beta = fit.params[:2]
+    assert (alpha, beta) == pytest.approx(tuple(np.exp(best.x)), rel=1e-5)
+    expected = conditional_expected_purchases(fit, frame, horizon=5)["expected_purchases"]
+    assert expected.to_numpy() == pytest.approx(5 * (alpha + x) / (alpha + beta + n), rel=1e-6)
+    assert (probability_alive(fit, frame)["probability_alive"] > 1 - 1e-6).all()
