@@ -220,7 +220,7 @@ def test_simulated_histories_are_those_of_gap_after_gap():
         assert ks_2samp(mine, theirs).pvalue > 1e-3
 
 
-@pytest.mark.parametrize("k", [1.0, 2.0, 5.0, 12.0])
+@pytest.mark.parametrize("k", [1.0, 2.0, 5.0, 12.0, 24.0])
 def test_all_purchases_to_come_are_the_integral_of_their_rate(k):
     # two derivations: a double integral over λ and p, and one over time of sums over events
     rng = np.random.default_rng(3)

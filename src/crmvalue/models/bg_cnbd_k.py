@@ -235,7 +235,7 @@ def residual_purchases_if_alive(
     total = np.empty(len(state.k))
     length = np.full(len(state.k), min(stop - start, NEGLIGIBLE / rate if rate else np.inf))
     quick = (state.scale + start) / (state.shape + 1)
-    swings = np.sqrt(state.k)
+    swings = 1 + (state.k - 1) / 3  # the rate swings more often before it settles, the more regular she is
     for part, u, weight, width in from_zero(np.minimum(quick, 1 / rate) if rate else quick, length, swings):
         own = phases.Ahead(*(value[part, None] for value in state))._replace(horizon=start + u)
         speed = phases.expectation(phases.purchase_rate, *own)

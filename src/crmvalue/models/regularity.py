@@ -20,12 +20,12 @@ from crmvalue._core.special import gammaln
 from crmvalue._core.types import Array, IntArray
 from crmvalue.errors import ConvergenceError, InputError
 from crmvalue.models import bg_nbd
+from crmvalue.models.bg_cnbd_k import MOST_REGULAR
 from crmvalue.models.design import NOTHING, Design
 from crmvalue.models.histories import is_missing, refuse
 from crmvalue.models.limits import Found, best_fit, drawn
 from crmvalue.models.model import PurchaseModel
 
-MOST_K = 100  # that can be given
 AGAINST = 3.0  # log-likelihood by which counts must contradict gaps to be worth a word: odds of 20 to 1
 REMEDY = "Make the summary with summarize_customers(..., log_gaps=True), or leave the column out."
 
@@ -73,7 +73,7 @@ def with_k(model: PurchaseModel, k: int) -> PurchaseModel:
     model : PurchaseModel
         `BG_CNBD_K` or `MBG_CNBD_K`.
     k : int
-        Regularity, from 1 (purchases at random) to 100.
+        Regularity, from 1 (purchases at random) to 24.
 
     Returns
     -------
@@ -93,7 +93,7 @@ def with_k(model: PurchaseModel, k: int) -> PurchaseModel:
     """
     if not isinstance(model, PurchaseModel) or not model.k_values:
         raise InputError("model: it has no k. Pass BG_CNBD_K or MBG_CNBD_K.")
-    value = require_number("k", k, at_least=1, at_most=MOST_K)
+    value = require_number("k", k, at_least=1, at_most=MOST_REGULAR)
     if value != round(value):
         raise InputError(f"k: got {k}. Pass a whole number.")
     return replace(model, k_values=(int(value),))
