@@ -16,9 +16,9 @@ import narwhals.stable.v2 as nw
 import numpy as np
 
 from crmvalue._core.checks import require_number, require_option
-from crmvalue._core.frames import AnyFrame, like, one_row, to_arrays, to_native
+from crmvalue._core.frames import AnyFrame, like, to_arrays, to_native
 from crmvalue._core.show import result_html, result_text
-from crmvalue._core.types import Array, Frame, IntArray
+from crmvalue._core.types import AnyArray, Array, Frame, IntArray
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.errors import InputError
 from crmvalue.segments.customers import as_number
@@ -26,7 +26,6 @@ from crmvalue.segments.points import SPEND_DECIMALS, sum_of, with_texts
 from crmvalue.segments.values import counted, counted_in_engine, open_values
 
 By: TypeAlias = Literal["share", "rank", "value"]
-Groups: TypeAlias = tuple[Array, IntArray] | nw.LazyFrame[Any]  # distinct values, rising, and their counts
 ROUNDING = 1e-9  # of the whole: sums in another order differ less
 
 
@@ -110,9 +109,12 @@ def value_tiers(
     require_option("by", by, ("share", "rank", "value"))
     tiers = check_names(names, check_cuts(cuts, by))
     frame, values = open_values(customers, column)
-    groups = counted_in_engine(frame, column) if isinstance(frame, nw.LazyFrame) else counted(values)
-    limits = tuple(map(float, cuts)) if by == "value" else limits_of_tiers(groups, cuts, by)
-    found = sums_of_tiers(groups, limits, len(tiers))
+    if isinstance(frame, nw.LazyFrame):
+        found = tiers_in_engine(counted_in_engine(frame, column), cuts, by)
+    else:
+        found = tiers_of(*counted(values), cuts, by)
+    least = np.minimum.accumulate(found["lowest"])[:-1]  # of all who reached a tier, also where nobody is in it alone
+    limits = tuple(map(float, cuts)) if by == "value" else tuple(least.tolist())
     n_of, sums = found["customers"].astype(np.int64), found["value"]
     total, filled = math.fsum(sums), n_of > 0
     table = {
@@ -159,63 +161,54 @@ def check_names(names: Sequence[str] | None, n: int) -> tuple[str, ...]:
     return found
 
 
-def limits_of_tiers(groups: Groups, cuts: Sequence[float], by: By) -> tuple[float, ...]:
-    """Least value of each tier but the last, from distinct values and how many customers have each."""
-    if isinstance(groups, nw.LazyFrame):
-        return limits_in_engine(groups, cuts, by)
-    falling, n_of = (values[::-1] for values in groups)
-    weights = np.maximum(falling, 0.0) * n_of if by == "share" else n_of.astype(float)
-    up_to, whole = np.cumsum(weights), float(weights.sum())
-    stands = up_to - weights if by == "share" else up_to - weights / 2
-    limits = []
-    for cut in cuts:
-        inside = stands < (cut - ROUNDING) * whole
-        if by == "share":
-            inside &= falling > 0
-        limits.append(float(falling[inside].min(initial=math.inf)))
-    return tuple(limits)
+def tiers_of(values: Array, counts: IntArray, cuts: Sequence[float], by: By) -> dict[str, Array]:
+    """Count and add up the customers of each tier, from distinct values, rising, and how many customers have each."""
+    if by == "value":
+        missed = tiers_missed(values, tuple(cuts))
+    else:
+        weights = np.maximum(values, 0.0) * counts if by == "share" else counts.astype(float)
+        up_to = np.cumsum(weights[::-1])[::-1]
+        stands = up_to - weights if by == "share" else up_to - weights / 2
+        missed = np.zeros(len(values), dtype=np.int64)
+        for cut in cuts:
+            inside = stands < (cut - ROUNDING) * weights.sum()
+            missed += ~(inside & (values > 0) if by == "share" else inside)
+    return tier_sums(missed, counts, values * counts, values, values, len(cuts) + 1)
 
 
-def limits_in_engine(groups: nw.LazyFrame[Any], cuts: Sequence[float], by: By) -> tuple[float, ...]:
+def tiers_in_engine(groups: nw.LazyFrame[Any], cuts: Sequence[float], by: By) -> dict[str, Array]:
     """Do the same where the customers are."""
     value, n, weight, up_to = (nw.col(f"_crm_{name}") for name in ("value", "n", "weight", "up_to"))
-    gain = nw.when(value > 0).then(value * n).otherwise(0.0)
-    weighted = groups.with_columns(_crm_weight=gain if by == "share" else n.cast(nw.Float64), _crm_falling=-value)
-    ranked = weighted.with_columns(_crm_up_to=weight.cum_sum().over(order_by="_crm_falling"))
-    whole = float(one_row(weighted, whole=weight.sum())["whole"])
-    stands = up_to - weight if by == "share" else up_to - weight / 2
-    reached = {}
-    for number, cut in enumerate(cuts):
-        inside = stands < (cut - ROUNDING) * whole
-        reached[f"_crm_{number}"] = nw.when(inside & (value > 0) if by == "share" else inside).then(value)
-    found = one_row(ranked.with_columns(**reached), **{name: nw.col(name).min() for name in reached})
-    return tuple(math.inf if limit is None else float(limit) for limit in found.values())
-
-
-def sums_of_tiers(groups: Groups, limits: tuple[float, ...], n: int) -> dict[str, Array]:
-    """Count and add up the customers of each of n tiers; lowest and highest value are infinite where nobody is."""
-    if isinstance(groups, nw.LazyFrame):
-        value, count = nw.col("_crm_value"), nw.col("_crm_n")
-        placed = groups.with_columns(_crm_place=limits_missed(value, limits), _crm_sum=value * count)
-        sums = placed.group_by("_crm_place").agg(
-            nw.col("_crm_sum").sum(), count.sum(), _crm_lowest=value.min(), _crm_highest=value.max()
-        )
-        found = to_arrays(sums, ["_crm_place", "_crm_n", "_crm_sum", "_crm_lowest", "_crm_highest"])
-        place, counts, brought, low, high = found.values()
-        place = place.astype(np.int64)
+    if by == "value":
+        placed = groups.with_columns(_crm_place=limits_missed(value, tuple(cuts)))
     else:
-        values, counts = groups
-        place, brought, low, high = tiers_missed(values, limits), values * counts, values, values
-    lowest, highest = np.full(n, math.inf), np.full(n, -math.inf)
-    np.minimum.at(lowest, place, low)
-    np.maximum.at(highest, place, high)
-    customers = np.bincount(place, weights=counts, minlength=n)
-    return {
-        "customers": customers,
-        "value": np.bincount(place, weights=brought, minlength=n),
-        "lowest": lowest,
-        "highest": highest,
-    }
+        gain = nw.when(value > 0).then(value * n).otherwise(0.0)
+        weighted = groups.with_columns(_crm_weight=gain if by == "share" else n.cast(nw.Float64), _crm_falling=-value)
+        ranked = weighted.with_columns(
+            _crm_up_to=weight.cum_sum().over(order_by="_crm_falling"), _crm_whole=weight.sum()
+        )
+        stands = up_to - weight if by == "share" else up_to - weight / 2
+        inside = [stands < nw.col("_crm_whole") * (cut - ROUNDING) for cut in cuts]
+        inside = [within & (value > 0) for within in inside] if by == "share" else inside
+        placed = ranked.with_columns(_crm_place=sum_of([(~within).cast(nw.Int64) for within in inside]))
+    sums = placed.with_columns(_crm_sum=value * n).group_by("_crm_place")
+    names = ["_crm_place", "_crm_n", "_crm_sum", "_crm_lowest", "_crm_highest"]
+    found = to_arrays(
+        sums.agg(nw.col("_crm_sum").sum(), n.sum(), _crm_lowest=value.min(), _crm_highest=value.max()), names
+    )
+    place, counts, brought, lowest, highest = (found[name] for name in names)
+    return tier_sums(place.astype(np.int64), counts, brought, lowest, highest, len(cuts) + 1)
+
+
+def tier_sums(
+    place: IntArray, counts: AnyArray, brought: Array, lowest: Array, highest: Array, n: int
+) -> dict[str, Array]:
+    """Put together what is in each of n tiers; lowest and highest value are infinite where nobody is."""
+    low, high = np.full(n, math.inf), np.full(n, -math.inf)
+    np.minimum.at(low, place, lowest)
+    np.maximum.at(high, place, highest)
+    customers, value = (np.bincount(place, weights=weights, minlength=n) for weights in (counts, brought))
+    return {"customers": customers, "value": value, "lowest": low, "highest": high}
 
 
 def tiers_missed(values: Array, limits: tuple[float, ...]) -> IntArray:
