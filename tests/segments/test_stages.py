@@ -90,6 +90,23 @@ def test_every_engine_gives_the_same_stages(as_engine):
     assert to_pandas(stages.table)["customers"].tolist() == expected.table["customers"].tolist()
 
 
+@pytest.mark.parametrize("is_lazy", [False, True])
+def test_customers_without_a_rhythm_or_without_a_purchase_are_refused_in_memory_and_lazily(is_lazy):
+    import polars as pl
+
+    def stages(rows, **options):
+        frame = pl.from_pandas(rows)
+        return lifecycle_stage(frame.lazy() if is_lazy else frame, **options)
+
+    with pytest.raises(InputError, match="typical_gap: nobody has bought twice"):
+        stages(rows_of([(0,), (5,)]))
+    alone = rows_of([(), ()], refund_days=[3])
+    for options in ({}, {"typical_gap": 30}):
+        with pytest.raises(InputError, match="nobody has bought by 2024-01-04; there are refunds alone"):
+            stages(alone, **options)
+    assert stages(rows_of([(0, 4), (0, 10), (1,)])).typical_gap == 7.0  # between the two in the middle
+
+
 def test_stages_that_cannot_be_told_are_refused():
     rows = rows_of([(0, 10), (5,)])
     with pytest.raises(InputError, match=r"lapsed_after: got 2. Pass a finite number, above 2.3"):

@@ -122,12 +122,12 @@ def lifecycle_stage(
     end = last_observed_day(checked, observation_end)
     rows = open_frame(checked.frame).select("customer_id", "date", "amount")
     facts = facts_of_frame(rows, end) if isinstance(rows, nw.DataFrame) else facts_in_engine(rows, end)
-    require_purchases(count_rows(facts), end)
-    gap = median_gap(facts) if gap is None else gap
+    gap = median_gap(facts, end) if gap is None else gap
     staged = with_stage(facts, gap, at_risk, lapsed)
     found = to_arrays(staged.group_by("stage").agg(n=nw.len()), ["stage", "n"])
     counts = np.zeros(len(STAGES), dtype=np.int64)
     counts[[STAGES.index(name) for name in found["stage"]]] = found["n"]
+    require_purchases(int(counts.sum()), end)
     table = {
         "stage": np.array(STAGES, dtype=object),
         "customers": counts,
@@ -164,20 +164,26 @@ def with_stage(facts: AnyFrame, gap: float, at_risk: float, lapsed: float) -> An
     return named.select("customer_id", "purchases", "days_since_last", "usual_gap", "overdue", "stage")
 
 
-def median_gap(facts: AnyFrame) -> float:
+def median_gap(facts: AnyFrame, end: np.datetime64) -> float:
     """Median, over the customers with repeat purchases, of their mean gap."""
-    repeat = facts.filter(nw.col("purchases") > 1)
-    n = count_rows(repeat)
-    if n == 0:
-        raise InputError("typical_gap: nobody has bought twice, so there is no rhythm to learn. Pass a number of days.")
     mean = nw.col("span").cast(nw.Float64) / (nw.col("purchases") - 1).cast(nw.Float64)
-    gaps, middle = repeat.select(_crm_gap=mean), [(n - 1) // 2, n // 2]
-    if isinstance(gaps, nw.DataFrame):
-        return math.fsum(np.partition(gaps.get_column("_crm_gap").to_numpy(), middle)[middle]) / 2
-    gap, count, up_to = nw.col("_crm_gap"), nw.col("_crm_n"), nw.col("_crm_up_to")
-    equal = gaps.group_by("_crm_gap").agg(_crm_n=nw.len().cast(nw.Int64))
-    ranked = equal.with_columns(_crm_up_to=count.cum_sum().over(order_by="_crm_gap"))
-    return math.fsum(one_row(ranked.filter(up_to > rank), gap=gap.min())["gap"] for rank in middle) / 2
+    gaps = facts.filter(nw.col("purchases") > 1).select(_crm_gap=mean)
+    middle: list[Any] = []
+    if isinstance(gaps, nw.LazyFrame):
+        gap, count, up_to, n = (nw.col(f"_crm_{name}") for name in ("gap", "n", "up_to", "all"))
+        equal = gaps.group_by("_crm_gap").agg(_crm_n=nw.len()).with_columns(count.cast(nw.Int64))
+        ranked = equal.with_columns(_crm_up_to=count.cum_sum().over(order_by="_crm_gap"), _crm_all=count.sum())
+        beyond = {"low": up_to * 2 > n - 1, "high": up_to * 2 > n}  # of 2k or 2k + 1 customers, those in the middle
+        reached = ranked.with_columns(**{name: nw.when(there).then(gap) for name, there in beyond.items()})
+        found = one_row(reached, low=nw.col("low").min(), high=nw.col("high").min())
+        middle = [value for value in found.values() if value is not None]
+    elif len(gaps):
+        ranks = [(len(gaps) - 1) // 2, len(gaps) // 2]
+        middle = np.partition(gaps.get_column("_crm_gap").to_numpy(), ranks)[ranks].tolist()
+    if not middle:
+        require_purchases(count_rows(facts), end)
+        raise InputError("typical_gap: nobody has bought twice, so there is no rhythm to learn. Pass a number of days.")
+    return math.fsum(middle) / 2
 
 
 def facts_of_frame(rows: nw.DataFrame[Any], end: np.datetime64) -> nw.DataFrame[Any]:
