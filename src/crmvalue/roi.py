@@ -21,7 +21,6 @@ from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import Array, Day, Frame, Period
 from crmvalue.costs import Ledger
 from crmvalue.finance.daily_flow import daily_flow, flow_by_period
-from crmvalue.finance.dated_amounts import read_dated_amounts
 from crmvalue.finance.internal_rate import InternalRates
 from crmvalue.returns.benefits import BenefitAudit, Benefits, prepare_benefits
 from crmvalue.returns.figures import (
@@ -32,10 +31,9 @@ from crmvalue.returns.figures import (
     internal_rates,
     view_figures,
 )
-from crmvalue.returns.guards import refuse_capital_charge
-from crmvalue.returns.notes import notes_on_figures, notes_on_overlap
+from crmvalue.returns.notes import notes_on_figures
 from crmvalue.returns.overlap import MECHANISMS
-from crmvalue.returns.reading import cost_risk, first_day_number, to_day, without_zeros
+from crmvalue.returns.reading import first_day_number, read_sides, to_day
 from crmvalue.risk.break_even import BreakEven, break_even
 from crmvalue.risk.distributions import Distribution, beta, empirical, lognormal, normal, pert, triangular, uniform
 from crmvalue.risk.simulation import SimulatedRoi, simulate_roi
@@ -223,40 +221,22 @@ def return_on_investment(
     rate = require_number("discount_rate", discount_rate, above=-1)
     require_option("period", period, PERIODS)
     groups = (by,) if isinstance(by, str) else tuple(by)
-    checked = benefits if isinstance(benefits, Benefits) else None
-    if checked is not None:
-        benefits, benefit_date, benefit_amount = checked.frame, "date", "amount"
-    if isinstance(costs, Ledger):
-        costs, cost_date, cost_amount = costs.frame, "date", "amount"
-    opened = frames.open_frame(benefits, argument="benefits", needs=[benefit_date, benefit_amount, *groups])
-    raised = [] if cost_risk_factor is None else [cost_risk_factor]
-    ledger = frames.open_frame(costs, argument="costs", needs=[cost_date, cost_amount, *groups, *raised])
-    if raised:
-        ledger = frames.read_numbers(ledger, raised[0], argument=f"costs, column {raised[0]!r}")
-    refuse_capital_charge(ledger, rate)
-
-    known = [*groups, *(["kind", "risk_factor"] if checked is not None else [])]
-    came = read_dated_amounts(opened, date=benefit_date, amount=benefit_amount, argument="benefits", keys=known)
-    went = read_dated_amounts(ledger, date=cost_date, amount=cost_amount, argument="costs", keys=[*groups, *raised])
-    notes = () if checked is None else notes_on_overlap(checked, opened, ledger, cost_date, cost_amount)
-    came, went = without_zeros(came, went)
-    origin = first_day_number(came, went, start)
-    cut = came.keys["risk_factor"] if checked is not None else np.zeros(len(came.days))
-    more = cost_risk(went, cost_risk_factor)
-    indirect = came.keys["kind"] == "indirect" if checked is not None else np.zeros(len(came.days), dtype=bool)
-    views = view_figures(came, went, indirect, (cut, more), rate, origin)
+    columns = (benefit_date, benefit_amount, cost_date, cost_amount)
+    sides = read_sides(benefits, costs, by=groups, columns=columns, cost_risk_factor=cost_risk_factor, rate=rate)
+    came, went = sides.came, sides.went
+    origin, flow = first_day_number(came, went, start), daily_flow(came, went)
+    rates = internal_rates(flow)
+    views = view_figures(sides, rate, origin, rates)
     figures = views[1]
     names, by_group = group_figures(came, went, groups, rate, origin) if groups else ({}, [figures])
     shares = np.array([part["total_cost"] for part in by_group]) / (figures["total_cost"] or math.nan)
-    flow = daily_flow(came, went)
-    rates = internal_rates(flow)
     return ReturnOnInvestment(
         **figures,
         internal_rates=rates,
-        cash_flow=frames.like(flow_by_period(flow, rate, origin, period), opened),
-        years=frames.like(flow_by_year(flow, rate, origin), opened),
-        views=frames.like({"view": np.array(VIEWS, dtype=object), **table_of(views)}, opened),
-        groups=frames.like({**names, **table_of(by_group), "cost_share": shares}, opened),
+        cash_flow=frames.like(flow_by_period(flow, rate, origin, period), sides.model),
+        years=frames.like(flow_by_year(flow, rate, origin), sides.model),
+        views=frames.like({"view": np.array(VIEWS, dtype=object), **table_of(views)}, sides.model),
+        groups=frames.like({**names, **table_of(by_group), "cost_share": shares}, sides.model),
         period=period,
         discount_rate=rate,
         start=to_day(origin),
@@ -264,7 +244,7 @@ def return_on_investment(
         last_day=to_day(flow.days[-1]),
         benefit_lines=came.lines,
         cost_lines=went.lines,
-        notes=(*notes_on_figures(figures, rates), *notes),
+        notes=(*notes_on_figures(figures, rates), *sides.notes),
     )
 
 

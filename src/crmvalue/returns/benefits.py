@@ -66,7 +66,7 @@ class Benefits:
         audit = self.audit
         return (
             f"{audit.rows_out:,} lines from {audit.first_day} to {audit.last_day}, all of them counted.",
-            f"{audit.indirect:,} are indirect; {audit.uncertain:,} are cut by a risk factor in the risk-adjusted total.",
+            f"{audit.indirect:,} are indirect; {audit.uncertain:,} are cut by a risk factor in the adjusted total.",
             "Lines may count the same money twice: that was allowed."
             if self.overlap_allowed
             else "No line contains another about the same people on the same days.",

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from crmvalue._core.types import AnyArray, Array, BoolArray, IntArray
+from crmvalue._core.types import AnyArray, IntArray
 from crmvalue.finance.daily_flow import DailyFlow, daily_flow, discounted_sum
 from crmvalue.finance.dated_amounts import DatedAmounts, some_of
 from crmvalue.finance.exact_sums import exact_sum, exact_sums, running_sums
@@ -16,6 +16,7 @@ from crmvalue.finance.internal_rate import InternalRates, rates_of_flow
 from crmvalue.finance.payback import payback_years
 from crmvalue.finance.rates import DAYS_PER_YEAR, discount_factors
 from crmvalue.finance.timed_flow import TimedFlow
+from crmvalue.returns.reading import Sides
 
 FIGURES = (
     "total_benefit",
@@ -35,8 +36,13 @@ FIGURES = (
 VIEWS = ("direct", "with indirect", "risk-adjusted")
 
 
-def return_figures(came: DatedAmounts, went: DatedAmounts, rate: float, origin: int) -> dict[str, float]:
-    """Every figure of `FIGURES`, by name; NaN where it means nothing. One side may have no lines, not both."""
+def return_figures(
+    came: DatedAmounts, went: DatedAmounts, rate: float, origin: int, rates: InternalRates | None = None
+) -> dict[str, float]:
+    """Every figure of `FIGURES`, by name; NaN where it means nothing. One side may have no lines, not both.
+
+    The internal rates are found here unless they are known.
+    """
     flow = daily_flow(came, went)
     benefit, cost, net = exact_sum(came.amount), exact_sum(went.amount), exact_sum(flow.net)
     pv_benefit, pv_cost = discounted_sum(came, rate, origin), discounted_sum(went, rate, origin)
@@ -53,7 +59,7 @@ def return_figures(came: DatedAmounts, went: DatedAmounts, rate: float, origin: 
         "npv": pv_benefit - pv_cost,
         "pv_roi": ratio(pv_benefit - pv_cost, pv_cost),
         "benefit_cost_ratio": ratio(pv_benefit, pv_cost),
-        "irr": internal_rates(flow).rate,
+        "irr": (rates or internal_rates(flow)).rate,
         "payback": payback_years(days, flow.net),
         "discounted_payback": payback_years(days, flow.net * discount_factors(days, rate) if rate else flow.net),
     }
@@ -78,20 +84,19 @@ def internal_rates(flow: DailyFlow) -> InternalRates:
     return rates_of_flow(TimedFlow(time=years, amount=flow.net))
 
 
-def view_figures(
-    came: DatedAmounts, went: DatedAmounts, indirect: BoolArray, risk: tuple[Array, Array], rate: float, origin: int
-) -> list[dict[str, float]]:
+def view_figures(sides: Sides, rate: float, origin: int, rates: InternalRates) -> list[dict[str, float]]:
     """Return the figures of the direct benefits, of all, and of all with benefits cut and costs raised by their risk.
 
     Views that hold the same lines are computed once.
     """
-    everything = return_figures(came, went, rate, origin)
+    came, went = sides.came, sides.went
+    everything = return_figures(came, went, rate, origin, rates)
     direct = adjusted = everything
-    if indirect.any():
-        direct = return_figures(some_of(came, ~indirect), went, rate, origin)
-    if risk[0].any() or risk[1].any():
-        cut = replace(came, amount=came.amount * (1 - risk[0]))
-        adjusted = return_figures(cut, replace(went, amount=went.amount * (1 + risk[1])), rate, origin)
+    if sides.indirect.any():
+        direct = return_figures(some_of(came, ~sides.indirect), went, rate, origin)
+    if sides.cut.any() or sides.raised.any():
+        cut = replace(came, amount=came.amount * (1 - sides.cut))
+        adjusted = return_figures(cut, replace(went, amount=went.amount * (1 + sides.raised)), rate, origin)
     return [direct, everything, adjusted]
 
 

@@ -1,15 +1,76 @@
-"""From the lines of both sides: the day to discount to, and how much a cost may rise."""
+"""The lines of both sides, checked and in arrays: what came in and went out, how sure it is, and from which day on."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
+from crmvalue._core import frames
 from crmvalue._core.checks import require_day, require_rows
-from crmvalue._core.types import Array, Day
+from crmvalue._core.frames import AnyFrame
+from crmvalue._core.types import Array, BoolArray, Day, Frame
+from crmvalue.costing.ledger import Ledger
 from crmvalue.errors import InputError
-from crmvalue.finance.dated_amounts import DatedAmounts, some_of
+from crmvalue.finance.dated_amounts import DatedAmounts, read_dated_amounts, some_of
+from crmvalue.returns.benefits import Benefits
+from crmvalue.returns.guards import refuse_capital_charge
+from crmvalue.returns.notes import notes_on_overlap
 
 MOST_YEARS = 200  # columns of a table that somebody still reads; more is a year mistyped
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sides:
+    """Benefits and costs without lines of 0, and what is known of each line."""
+
+    came: DatedAmounts  # benefits, n of them
+    went: DatedAmounts  # costs, m of them
+    indirect: BoolArray  # whether a benefit is indirect, shape (n,)
+    cut: Array  # share by which a benefit is cut for risk, shape (n,)
+    raised: Array  # share by which a cost is raised for risk, shape (m,)
+    notes: tuple[str, ...]  # what counts twice, if that was allowed
+    model: AnyFrame  # the frame of the benefits, for its engine
+
+
+def read_sides(
+    benefits: Benefits | Frame,
+    costs: Ledger | Frame,
+    *,
+    by: Sequence[str],
+    columns: tuple[str, str, str, str],
+    cost_risk_factor: str | None,
+    rate: float,
+) -> Sides:
+    """Return both sides, checked; `columns` are date and amount of benefits, then of costs, where these are frames."""
+    date, amount, cost_date, cost_amount = columns
+    checked = benefits if isinstance(benefits, Benefits) else None
+    if checked is not None:
+        benefits, date, amount = checked.frame, "date", "amount"
+    if isinstance(costs, Ledger):
+        costs, cost_date, cost_amount = costs.frame, "date", "amount"
+    opened = frames.open_frame(benefits, argument="benefits", needs=[date, amount, *by])
+    more = [] if cost_risk_factor is None else [cost_risk_factor]
+    ledger = frames.open_frame(costs, argument="costs", needs=[cost_date, cost_amount, *by, *more])
+    for name in more:
+        ledger = frames.read_numbers(ledger, name, argument=f"costs, column {name!r}")
+    refuse_capital_charge(ledger, rate)
+    known = [*by, *(["kind", "risk_factor"] if checked is not None else [])]
+    came = read_dated_amounts(opened, date=date, amount=amount, argument="benefits", keys=known)
+    went = read_dated_amounts(ledger, date=cost_date, amount=cost_amount, argument="costs", keys=[*by, *more])
+    notes = () if checked is None else notes_on_overlap(checked, opened, ledger, cost_date, cost_amount)
+    came, went = without_zeros(came, went)
+    n = len(came.days)
+    return Sides(
+        came=came,
+        went=went,
+        indirect=np.zeros(n, dtype=bool) if checked is None else came.keys["kind"] == "indirect",
+        cut=np.zeros(n) if checked is None else came.keys["risk_factor"],
+        raised=cost_risk(went, cost_risk_factor),
+        notes=notes,
+        model=opened,
+    )
 
 
 def without_zeros(came: DatedAmounts, went: DatedAmounts) -> tuple[DatedAmounts, DatedAmounts]:
