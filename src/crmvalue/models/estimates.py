@@ -127,8 +127,10 @@ def text_of(fit: Fit) -> str:
     names = [*names_of(fit), *(effect.name for effect in effects)]
     pairs = list(zip(names, values_of(fit), standard_errors_of(fit), strict=True))
     shown = pairs[: len(fit.params) + MOST_EFFECTS]
-    listed = "; ".join(f"{name} {value:.4g} (se {error:.2g})" for name, value, error in shown[len(fit.params) :])
-    parameters = ", ".join(f"{name} {value:.4g} (se {error:.2g})" for name, value, error in shown[: len(fit.params)])
+    # no error is known of a parameter that was held at its bound, nor of one that is a whole number
+    errors = ["" if np.isnan(error) else f" (se {error:.2g})" for _, _, error in shown]
+    texts = [f"{name} {value:.4g}{error}" for (name, value, _), error in zip(shown, errors, strict=True)]
+    parameters, listed = ", ".join(texts[: len(fit.params)]), "; ".join(texts[len(fit.params) :])
     more = f"; {len(pairs) - len(shown)} more effects" if len(pairs) > len(shown) else ""
     unit = f", time in {fit.time_unit}s" if hasattr(fit, "time_unit") else ""
     findings = len(fit.health)

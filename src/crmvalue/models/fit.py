@@ -52,7 +52,7 @@ class PurchaseFit:
 
     model: PurchaseModel  # the one asked for, or the simpler one that it tends to in these data: then `health` says so
     params: tuple[float, ...]  # maximum-likelihood estimates, a NamedTuple named as in the paper; rates per `time_unit`
-    log_covariance: Array  # of the logarithms of the parameters, then of coefficients; NaN for one held at its bound
+    log_covariance: Array  # of log parameters, then of coefficients; NaN for one held at its bound, and for whole k
     log_likelihood: float  # sum over customers, at `params`
     gradient_norm: float  # length of its gradient by log parameters; 0 at an exact maximum
     n_customers: int  # customers in the summary; all were used
