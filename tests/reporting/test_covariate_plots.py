@@ -36,7 +36,7 @@ def test_each_change_is_a_row_with_its_interval():
     assert [list(bar.get_xdata()) for bar in bars] == [[2.0, 3.0], [-0.6, 0.2]]
     assert [bar.get_color() for bar in bars] == [PALETTE["blue"], PALETTE["stone"]]  # the second may be nothing
     assert {text.get_text() for text in ax.texts} == {"+2.5", "−0.2"}
-    assert ax.get_xlabel() == "Repeat purchases of a new customer over 52 weeks, change"
+    assert ax.get_xlabel() == "Change in repeat purchases over 52 weeks"
     plt.close("all")
 
 

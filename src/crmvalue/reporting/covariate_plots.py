@@ -53,7 +53,7 @@ def plot_covariate_effects(
     ax.set_yticks(rows, names)
     ax.set_ylim(len(found) - 0.5, -0.6)
     ax.xaxis.set_major_formatter(lambda x, _: signed(f"{x:,g}"))
-    what = "Repeat purchases" if of == "purchases" else "Value"
-    ax.set_xlabel(f"{what} of a new customer over {result.horizon:g} {result.time_unit}s, change")
+    what = "repeat purchases" if of == "purchases" else "value"
+    ax.set_xlabel(f"Change in {what} over {result.horizon:g} {result.time_unit}s")
     tidy(ax, values_on="x")
     return ax
