@@ -239,7 +239,8 @@ def head_of(ax: Axes, block: Box, name: str, full: str) -> Box:
     """Write the name, with amount and share if there is room, above a block; return what is left for its parts."""
     size = 11.0 if is_narrow(ax) else 12.0
     head = 1.7 * size
-    text = next((text for text in (full, name) if 1.1 * text_width(text, size) <= block.width), "")
+    choices = [(full, size), (name, size), (name, 0.8 * size)]
+    text, size = next((one for one in choices if 1.1 * text_width(*one) <= block.width), ("", size))
     if not text or block.height < 2 * head:
         return block
     place = (block.x, block.y + 0.5 * head)
