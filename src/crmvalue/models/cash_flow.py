@@ -13,6 +13,7 @@ from crmvalue._core.frames import AnyFrame, column_names, count_true, read_numbe
 from crmvalue._core.types import AnyArray, Array, Frame, IntArray, TimeUnit
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.finance.rates import periodic_rate
+from crmvalue.models.alive import alive_now
 from crmvalue.models.covariates import columns_of_effects, params_with, with_own_covariates, with_scores
 from crmvalue.models.discounting import (
     discounted_periods_begun,
@@ -49,7 +50,7 @@ class Terms(NamedTuple):
 class Priced(NamedTuple):
     """Customers with the terms that hold for each of them."""
 
-    frame: AnyFrame  # frequency, recency, T, monetary_value, and the terms as columns _crm_...
+    frame: AnyFrame  # frequency, recency, T, monetary_value, and the terms that have a column as columns _crm_...
     terms: Terms  # numbers as floats
     n_not_positive: int  # customers whose spend, below 0 or 0, is taken as 0
 
@@ -71,14 +72,18 @@ def priced(
         frame = frame.with_columns(nw.col("recency").cast(nw.Float64) * factor, nw.col("T").cast(nw.Float64) * factor)
     frame = with_own_covariates(frame, (*purchases_fit.effects, *spend_fit.effects), covariates)
     n_not_positive = require_spend(spend_fit, frame)
-    frame = frame.with_columns(
-        **{f"_crm_{name}": nw.lit(value) for name, value in numbers.items()},
-        **{f"_crm_{name}": nw.col(column) for name, column in named.items()},
-    )
+    if named:
+        frame = frame.with_columns(**{f"_crm_{name}": nw.col(column) for name, column in named.items()})
     for name, column in named.items():
         frame = read_numbers(frame, f"_crm_{name}", argument=column)
         require_column(frame, name, column)
     return Priced(frame, terms._replace(**numbers), n_not_positive)
+
+
+def term(terms: Terms, name: str) -> nw.Expr:
+    """Return a term as an expression."""
+    value = getattr(terms, name)
+    return nw.col(f"_crm_{name}") if isinstance(value, str) else nw.lit(value)
 
 
 def require_term(name: str, value: float) -> float:
@@ -129,7 +134,7 @@ def value_of_each(customers: Priced, purchases_fit: PurchaseFit, spend_fit: Spen
         states = distinct_states(model, params, frequency, recency, T, *annual)
         own, *state, place = states
         rate = period_rates(purchases_fit, by_state(annual[0], place) if annual else terms.discount_rate)  # type: ignore[arg-type]
-        alive = model.probability_alive(params, frequency, recency, T)
+        alive = alive_now(model, params, frequency, recency, T)
         found = {
             "probability_alive": alive,
             "expected_purchases": alive * model.purchases_if_alive(own, horizon, *state)[place],
@@ -139,13 +144,13 @@ def value_of_each(customers: Priced, purchases_fit: PurchaseFit, spend_fit: Spen
             found["_crm_periods"] = alive * discounted_periods_begun(model, states, horizon, rate)[place]
         return found
 
-    costs = ("_crm_margin", "_crm_cost_to_serve", "_crm_retention_cost")
-    keep = ("frequency", "monetary_value", *costs, *columns_of_effects(spend_fit.effects))
+    own_terms = [f"_crm_{name}" for name in Terms._fields[:3] if isinstance(getattr(terms, name), str)]
+    keep = ("frequency", "monetary_value", *own_terms, *columns_of_effects(spend_fit.effects))
     answers = predicted(purchases_fit, customers.frame, predict, keep=keep, inputs=rate_column)
     frame = with_spend(spend_fit, answers)
-    value = nw.col("value") * (nw.col("expected_spend") * nw.col("_crm_margin") - nw.col("_crm_cost_to_serve"))
+    value = nw.col("value") * (nw.col("expected_spend") * term(terms, "margin") - term(terms, "cost_to_serve"))
     if costs_time:
-        value = value - nw.col("_crm_periods") * nw.col("_crm_retention_cost")
+        value = value - nw.col("_crm_periods") * term(terms, "retention_cost")
     frame = frame.with_columns(value=value)
     return frame.select(*kept_ids(frame), "probability_alive", "expected_purchases", "expected_spend", "value")
 
@@ -179,7 +184,11 @@ def flows_of_all(customers: Priced, purchases_fit: PurchaseFit, spend_fit: Spend
     if purchases_fit.effects:
         frame, scores = with_scores(frame, purchases_fit.effects, None)
     keys = [*PURCHASES, *rate_column, *scores]
-    frame = frame.with_columns(_crm_kept=nw.col("expected_spend") * nw.col("_crm_margin"))
+    frame = frame.with_columns(
+        _crm_kept=nw.col("expected_spend") * term(terms, "margin"),
+        _crm_cost_to_serve=term(terms, "cost_to_serve"),
+        _crm_retention_cost=term(terms, "retention_cost"),
+    )
     sums = ("expected_spend", "_crm_kept", "_crm_cost_to_serve", "_crm_retention_cost")
     grouped = frame.group_by(*keys).agg(*(nw.col(name).sum() for name in sums), _crm_n=nw.len())
     rows = {name: np.asarray(values, dtype=float) for name, values in to_arrays(grouped, column_names(grouped)).items()}
