@@ -136,15 +136,9 @@ def acquisition_cost(
     matched = (bought >= low) & (bought <= high)
     won = (found.month >= low) & (found.month <= high)
     keys, spend_group, head_group = groups_of(by, tag, lines, bought, found, matched, won)
-    n = len(next(iter(keys.values()))) if keys else 1
-    amount, paid_line = lines["amount"][matched], lines["category"][matched] == "marketing"
-    paid = exact_sums(np.where(paid_line, amount, 0.0), spend_group, n)
-    loaded = exact_sums(amount, spend_group, n)
-    if tag is not None:
-        loaded = shared_out(loaded, paid, keys, tag, "month" in by)
-    heads = np.bincount(head_group, minlength=n)
-    table = {**keys, "new_customers": heads, "paid_spend": paid, "loaded_spend": loaded}
-    table |= {"paid_cost": cost_of_one(paid, heads), "loaded_cost": cost_of_one(loaded, heads)}
+    heads = np.bincount(head_group, minlength=len(next(iter(keys.values()))) if keys else 1)
+    table = spend_table(keys, tag, lines["amount"][matched], lines["category"][matched], spend_group, heads)
+    paid, loaded = table["paid_spend"], table["loaded_spend"]
     if value is not None:
         table |= values_of(value, found.names[won], head_group, table["loaded_cost"])
     order = np.lexsort((-loaded, keys["month"])) if "month" in keys else np.argsort(-loaded, kind="stable")
@@ -205,6 +199,19 @@ def groups_of(
             keys[name] = np.concatenate([tags.astype(object), found.tags[found.tag[won]].astype(object)])
     groups, group = group_rows(keys, n_lines + int(won.sum()))
     return groups, group[:n_lines], group[n_lines:]
+
+
+def spend_table(
+    keys: dict[str, AnyArray], tag: str | None, amount: Array, category: AnyArray, group: IntArray, heads: IntArray
+) -> dict[str, AnyArray]:
+    """Return the groups with their new customers, their paid and loaded spend, and what one customer cost."""
+    n = len(heads)
+    paid = exact_sums(np.where(category == "marketing", amount, 0.0), group, n)
+    loaded = exact_sums(amount, group, n)
+    if tag is not None:
+        loaded = shared_out(loaded, paid, keys, tag, "month" in keys)
+    costs = {"paid_cost": cost_of_one(paid, heads), "loaded_cost": cost_of_one(loaded, heads)}
+    return {**keys, "new_customers": heads, "paid_spend": paid, "loaded_spend": loaded, **costs}
 
 
 def shared_out(loaded: Array, paid: Array, keys: dict[str, AnyArray], tag: str, monthly: bool) -> Array:

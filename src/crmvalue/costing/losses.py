@@ -126,15 +126,7 @@ def churn_cost(
     gross = exact_sum(lost[~missing])
     spend = float("nan") if ledger is None else win_back(ledger)
     mouth = gross * word_of_mouth
-    said = [
-        f"A customer has left if she has not bought for more than {inactive_after} days on {end}.",
-        f"Contribution lost is {how}.",
-        f"Word of mouth: {word_of_mouth:g} further customers lost for each who left, of the same value: an assumption.",
-        "No ledger was passed: win-back spend is unknown and not in the total." if ledger is None else
-        f"Win-back spend is the ledger lines of stage loss: {number_text(spend)}.",
-    ]  # fmt: skip
-    if missing.any():
-        said.append(f"{int(missing.sum()):,} customers who left have no value: their loss is missing, not 0.")
+    left = f"A customer has left if she has not bought for more than {inactive_after} days on {end}."
     return ChurnCost(
         frame=frames.like({**table, "lost": lost}, summary),
         customers=len(gone),
@@ -144,8 +136,21 @@ def churn_cost(
         win_back_spend=spend,
         word_of_mouth_loss=mouth,
         total=exact_sum(np.array([gross, mouth, 0.0 if ledger is None else spend])),
-        assumptions=tuple(said),
+        assumptions=(left, *words(how, word_of_mouth, spend, int(missing.sum()))),
     )
+
+
+def words(how: str, word_of_mouth: float, spend: float, unknown: int) -> tuple[str, ...]:
+    """Say what the cost of those who left rests on."""
+    said = [
+        f"Contribution lost is {how}.",
+        f"Word of mouth: {word_of_mouth:g} further customers lost for each who left, of the same value: an assumption.",
+        "No ledger was passed: win-back spend is unknown and not in the total." if np.isnan(spend) else
+        f"Win-back spend is the ledger lines of stage loss: {number_text(spend)}.",
+    ]  # fmt: skip
+    if unknown:
+        said.append(f"{unknown:,} customers who left have no value: their loss is missing, not 0.")
+    return tuple(said)
 
 
 def worth_of(value: Frame, names: AnyArray) -> Array:

@@ -15,7 +15,7 @@ from crmvalue.costing.allocation import CostAllocation
 from crmvalue.costing.grouping import as_kind_of, holds_text, match, ranked
 from crmvalue.costing.ledger import Ledger, as_ledger, ledger_columns, read_lines
 from crmvalue.costing.names import is_blank
-from crmvalue.costing.purchases import takings, transactions_with
+from crmvalue.costing.purchases import Takings, takings, transactions_with
 from crmvalue.costing.time_driven import TimeDrivenCosts
 from crmvalue.data.transactions import Transactions
 from crmvalue.errors import InputError
@@ -141,18 +141,7 @@ def customer_profit(
     came = takings(checked, by, contribution)
     objects, direct, allocated, unassigned, said = cost_of_objects(costs, by)
     names, place, fresh = joined(came.names, objects)
-    n = len(names)
-    table = {
-        name: np.append(values, np.zeros(fresh))
-        for name, values in (("revenue", came.revenue), ("refunds", came.refunds))
-    }
-    net = table["revenue"] + table["refunds"]
-    kept = net * (margin or 0.0) if came.contribution is None else np.append(came.contribution, np.zeros(fresh))
-    table["contribution"] = kept
-    table["direct_cost"] = spread_on(direct, place, n)
-    table["contribution_after_direct"] = kept - table["direct_cost"]
-    table["allocated_cost"] = spread_on(allocated, place, n)
-    table["profit"] = table["contribution_after_direct"] - table["allocated_cost"]
+    table = profit_table(came, margin, (direct, allocated), place, len(names))
     how = (
         f"Contribution is {margin:.1%} of revenue less refunds."
         if margin is not None
@@ -163,7 +152,7 @@ def customer_profit(
         said += (f"{fresh:,} rows have a cost or a driver, but no purchase.",)
     totals = {name: exact_sum(table[name]) for name in ("revenue", "refunds", "direct_cost", "allocated_cost")}
     net_total = exact_sum(np.array([totals["revenue"], totals["refunds"]]))
-    totals["contribution"] = exact_sum(kept) if margin is None else margin * net_total
+    totals["contribution"] = exact_sum(table["contribution"]) if margin is None else margin * net_total
     totals["profit"] = totals["contribution"] - totals["direct_cost"] - totals["allocated_cost"]
     return CustomerProfit(
         frame=frames.like({by: names, **table}, frames.open_frame(checked.frame)),
@@ -173,6 +162,25 @@ def customer_profit(
         assumptions=said,
         **totals,
     )
+
+
+def profit_table(
+    came: Takings, margin: float | None, costs: tuple[Array, Array], place: AnyArray, n: int
+) -> dict[str, Array]:
+    """Return what came in, direct and allocated cost at their places, and what is left, for each of n rows."""
+    fresh = np.zeros(n - len(came.names))
+    revenue, refunds = np.append(came.revenue, fresh), np.append(came.refunds, fresh)
+    kept = (revenue + refunds) * (margin or 0.0) if came.contribution is None else np.append(came.contribution, fresh)
+    direct, allocated = (spread_on(cost, place, n) for cost in costs)
+    return {
+        "revenue": revenue,
+        "refunds": refunds,
+        "contribution": kept,
+        "direct_cost": direct,
+        "contribution_after_direct": kept - direct,
+        "allocated_cost": allocated,
+        "profit": kept - direct - allocated,
+    }
 
 
 def cost_of_objects(

@@ -105,39 +105,46 @@ def budget_variance(
     checked = as_ledger(ledger, more)
     spent = read_lines(checked, more)
     planned = read_budget(budget, by, quantity, spent)
-    n_spent, n = len(spent["amount"]), len(spent["amount"]) + len(planned["amount"])
+    table, status = compared(spent, planned, by, quantity)
+    gap = table["variance"]
+    order = np.argsort(-np.abs(gap), kind="stable")
+    table = {name: values[order] for name, values in table.items()} | {"rank": np.arange(1, len(order) + 1)}
+    counts = int((status == "ledger only").sum()), int((status == "budget only").sum())
+    return BudgetVariance(
+        frame=frames.like(table, frames.open_frame(checked.frame)),
+        by=by,
+        actual=checked.total,
+        budget=exact_sum(planned["amount"]),
+        variance=exact_sum(np.concatenate([spent["amount"], -planned["amount"]])),
+        ledger_only=counts[0],
+        budget_only=counts[1],
+        assumptions=words(counts, gap[order], quantity),
+    )
+
+
+def compared(
+    spent: dict[str, AnyArray], planned: dict[str, AnyArray], by: Sequence[str], quantity: str | None
+) -> tuple[dict[str, AnyArray], AnyArray]:
+    """Return the groups of both sides with their sums, variances and parts, and which side has each group."""
     keys = {
         name: np.concatenate([without_blanks(spent[name]).astype(planned[name].dtype), planned[name]])
         if planned[name].dtype.kind == "M"
         else np.concatenate([without_blanks(side[name]).astype(object) for side in (spent, planned)])
         for name in by
     }
-    groups, group = group_rows(keys, n)
-    n_groups, ours, theirs = int(group.max()) + 1, group[:n_spent], group[n_spent:]
-    actual, plan = exact_sums(spent["amount"], ours, n_groups), exact_sums(planned["amount"], theirs, n_groups)
-    both = np.concatenate([spent["amount"], -planned["amount"]])
-    gap = exact_sums(both, group, n_groups)
-    has = [np.bincount(side, minlength=n_groups) > 0 for side in (ours, theirs)]
-    table: dict[str, AnyArray] = {**groups, "actual": actual, "budget": plan, "variance": gap}
-    table["variance_rate"] = np.divide(gap, plan, out=np.full(n_groups, np.nan), where=plan > 0)
+    n_spent = len(spent["amount"])
+    groups, group = group_rows(keys, n_spent + len(planned["amount"]))
+    n, ours, theirs = int(group.max()) + 1, group[:n_spent], group[n_spent:]
+    actual, plan = exact_sums(spent["amount"], ours, n), exact_sums(planned["amount"], theirs, n)
+    gap = exact_sums(np.concatenate([spent["amount"], -planned["amount"]]), group, n)
+    rate = np.divide(gap, plan, out=np.full(n, np.nan), where=plan > 0)
+    table: dict[str, AnyArray] = {**groups, "actual": actual, "budget": plan, "variance": gap, "variance_rate": rate}
     if quantity is not None:
-        used = [sums_or_missing(side[quantity], place, n_groups) for side, place in ((spent, ours), (planned, theirs))]
+        used = [sums_or_missing(side[quantity], place, n) for side, place in ((spent, ours), (planned, theirs))]
         table |= parts_of(actual, plan, gap, *used)
-    table["status"] = np.where(has[0] & has[1], "both", np.where(has[0], "ledger only", "budget only")).astype(object)
-    order = np.argsort(-np.abs(gap), kind="stable")
-    table = {name: values[order] for name, values in table.items()} | {"rank": np.arange(1, n_groups + 1)}
-    counts = int((has[0] & ~has[1]).sum()), int((~has[0] & has[1]).sum())
-    total = exact_sum(planned["amount"])
-    return BudgetVariance(
-        frame=frames.like(table, frames.open_frame(checked.frame)),
-        by=by,
-        actual=checked.total,
-        budget=total,
-        variance=exact_sum(both),
-        ledger_only=counts[0],
-        budget_only=counts[1],
-        assumptions=words(counts, gap[order], quantity),
-    )
+    has = [np.bincount(side, minlength=n) > 0 for side in (ours, theirs)]
+    status = np.where(has[0] & has[1], "both", np.where(has[0], "ledger only", "budget only")).astype(object)
+    return table | {"status": status}, status
 
 
 def read_budget(
