@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,7 +104,9 @@ def contract_churn_rates(
     end = require_day("observation_end", observation_end)
     starts = period_starts(contracts, end, period)
     chosen = stays_by_group(contracts, by)
-    tables = [churn_table(contracts, rows, starts.astype(np.int64), day_as_number(end)) for _, rows in chosen]
+    days, has_amounts = starts.astype(np.int64), bool(np.isfinite(contracts.amount).all())
+    states = [revenue_at(contracts, int(day)) for day in days] if has_amounts else []
+    tables = [churn_table(contracts, rows, days, states, day_as_number(end)) for _, rows in chosen]
     table = {name: np.concatenate([part[name] for part in tables]) for name in tables[0]}
     periods = {
         "period": np.tile(starts[:-1], len(tables)),
@@ -152,8 +155,13 @@ def revenue_at(contracts: Contracts, day: int) -> tuple[BoolArray, Array]:
     return present, np.where(present, paid, 0.0)
 
 
-def churn_table(contracts: Contracts, rows: BoolArray, starts: IntArray, end: int) -> dict[str, AnyArray]:
-    """Columns of the rates of the chosen stays; `starts` ends with the end of the last period."""
+def churn_table(
+    contracts: Contracts, rows: BoolArray, starts: IntArray, states: list[tuple[BoolArray, Array]], end: int
+) -> dict[str, AnyArray]:
+    """Columns of the rates of the chosen stays; `starts` ends with the end of the last period.
+
+    `states` are who is present and what each pays at each of the starts; none without amounts.
+    """
     first, last = contracts.stay_first[rows], contracts.stay_last[rows]
     at, until = starts[:-1], starts[1:]
     active = before(first, at) - before(last, at)
@@ -183,7 +191,7 @@ def churn_table(contracts: Contracts, rows: BoolArray, starts: IntArray, end: in
         "loss_rate": share_of(ended.astype(float), person_time),
         "loss_lower": loss_lower,
         "loss_upper": loss_upper,
-        **(revenue_churn(contracts, rows, starts) if np.isfinite(contracts.amount).all() else {}),
+        **(revenue_churn(rows, states) if states else {}),
     }
     judged = is_judged(contracts, starts, end)
     return {
@@ -197,14 +205,11 @@ def before(days: IntArray, at: IntArray) -> IntArray:
     return np.searchsorted(np.sort(days), at, side="left").astype(np.int64)
 
 
-def revenue_churn(contracts: Contracts, rows: BoolArray, starts: IntArray) -> dict[str, Array]:
-    """Gross and net revenue churn of each period, of the customers present at its start."""
-    opening, gross, net = np.zeros((3, len(starts) - 1))
-    states = [revenue_at(contracts, int(day)) for day in starts]
-    for number in range(len(starts) - 1):
-        there, paid = states[number]
-        kept = states[number + 1][1][there & rows]
-        had = paid[there & rows]
+def revenue_churn(rows: BoolArray, states: list[tuple[BoolArray, Array]]) -> dict[str, Array]:
+    """Gross and net revenue churn of each period, of the chosen stays present at its start."""
+    opening, gross, net = np.zeros((3, len(states) - 1))
+    for number, ((there, paid), (_, later)) in enumerate(itertools.pairwise(states)):
+        had, kept = paid[there & rows], later[there & rows]
         opening[number] = had.sum()
         gross[number] = np.maximum(had - kept, 0).sum()
         net[number] = (had - kept).sum()
