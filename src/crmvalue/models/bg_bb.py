@@ -10,7 +10,8 @@ frequency how many she took: frequency <= recency <= T.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,8 +19,13 @@ from crmvalue._core.optimise import Derivatives
 from crmvalue._core.quadrature import as_rows, unit_rule
 from crmvalue._core.special import digamma_rise, log_choices, log_rising, log_rising_ratio, mean_power, trigamma_rise
 from crmvalue._core.types import Array, IntArray
+from crmvalue.models.likelihood import row_by_row
 from crmvalue.models.model import Histories, Process, PurchaseModel
 
+Rise = Callable[[Any, Any], Array]
+"""log Γ(z + n) / Γ(z), or a derivative of it in z."""
+
+MOST_TERMS = 250_000  # of the sums over last opportunities that are held at once
 FEW = 4096  # opportunities up to which a finite stretch is summed one by one
 
 
@@ -48,12 +54,12 @@ def last_opportunities(recency: Array, T: Array) -> tuple[Array, Array]:
     return np.where(steps <= silence[..., None], T[..., None] - steps, np.nan), steps == 0
 
 
-def log_terms(params: Params, x: Array, last: Array, still: Array) -> Array:
+def log_terms(params: Params, x: Array, last: Array, still: Array, rise: Rise = log_rising) -> Array:
     """Log probability of her purchases and that `last` was her last opportunity so far (`still`) or for ever."""
     alpha, beta, gamma, delta = per_row(params)
     seen = np.where(np.isnan(last), x, last)
-    bought = log_rising(alpha, x) + log_rising(beta, seen - x) - log_rising(alpha + beta, seen)
-    stayed = log_rising(delta, seen) - log_rising(gamma + delta, seen)
+    bought = rise(alpha, x) + rise(beta, seen - x) - rise(alpha + beta, seen)
+    stayed = rise(delta, seen) - rise(gamma + delta, seen)
     leaves = np.where(still, 0.0, np.log(gamma) - np.log(gamma + delta + seen))
     return np.asarray(np.where(np.isnan(last), -np.inf, bought + stayed + leaves))
 
@@ -63,12 +69,40 @@ def per_row(params: Params) -> tuple[Array, ...]:
     return tuple(np.asarray(value)[..., None] if np.ndim(value) else np.asarray(value) for value in params)
 
 
+def derivatives_of_terms(
+    params: Params, x: Array, last: Array, still: Array, slope: Rise, bend: Rise
+) -> tuple[tuple[Array, ...], dict[tuple[int, int], Array]]:
+    """Return slopes by α, β, γ, δ and second derivatives, those that are not 0, of the logarithms of the terms.
+
+    `slope` and `bend` are the derivatives of log Γ(z + n) / Γ(z) in z.
+    """
+    alpha, beta, gamma, delta = per_row(params)
+    seen = np.where(np.isnan(last), x, last)
+    gone = np.where(still, 0.0, 1.0)
+    both, stay = slope(alpha + beta, seen), slope(gamma + delta, seen + gone)
+    slopes = (
+        slope(alpha, x) - both,
+        slope(beta, seen - x) - both,
+        gone / gamma - stay,
+        slope(delta, seen) - stay,
+    )
+    both, stay = bend(alpha + beta, seen), bend(gamma + delta, seen + gone)
+    bends = {
+        (0, 0): bend(alpha, x) - both,
+        (0, 1): -both,
+        (1, 1): bend(beta, seen - x) - both,
+        (2, 2): -gone / gamma**2 - stay,
+        (2, 3): -stay,
+        (3, 3): bend(delta, seen) - stay,
+    }
+    return slopes, bends
+
+
 def derivatives(params: Params, frequency: Array, recency: Array, T: Array) -> Derivatives:
     """Log-likelihood of each customer with its first and second derivatives in α, β, γ, δ.
 
     They are means and covariances, over her last opportunity, of the derivatives of the terms of the sum.
     """
-    alpha, beta, gamma, delta = per_row(params)
     x = np.asarray(frequency, dtype=float)[:, None]
     last, still = last_opportunities(recency, T)
     terms = log_terms(params, x, last, still)
@@ -77,24 +111,7 @@ def derivatives(params: Params, frequency: Array, recency: Array, T: Array) -> D
     total = share.sum(axis=1, keepdims=True)
     share = share / total
 
-    seen = np.where(np.isnan(last), x, last)
-    gone = np.where(still, 0.0, 1.0)
-    both, stay = digamma_rise(alpha + beta, seen), digamma_rise(gamma + delta, seen + gone)
-    slopes = (
-        digamma_rise(alpha, x) - both,
-        digamma_rise(beta, seen - x) - both,
-        gone / gamma - stay,
-        digamma_rise(delta, seen) - stay,
-    )
-    both, stay = trigamma_rise(alpha + beta, seen), trigamma_rise(gamma + delta, seen + gone)
-    bends = {
-        (0, 0): trigamma_rise(alpha, x) - both,
-        (0, 1): -both,
-        (1, 1): trigamma_rise(beta, seen - x) - both,
-        (2, 2): -gone / gamma**2 - stay,
-        (2, 3): -stay,
-        (3, 3): trigamma_rise(delta, seen) - stay,
-    }
+    slopes, bends = derivatives_of_terms(params, x, last, still, digamma_rise, trigamma_rise)
     gradient = np.stack([np.einsum("ij,ij->i", share, slope) for slope in slopes])
     spread = [slope - mean[:, None] for slope, mean in zip(slopes, gradient, strict=True)]
     hessian = np.empty((4, *gradient.shape))
@@ -106,6 +123,52 @@ def derivatives(params: Params, frequency: Array, recency: Array, T: Array) -> D
                 hessian[i, j] += np.einsum("ij,ij->i", share, np.broadcast_to(bends[i, j], share.shape))
             hessian[j, i] = hessian[i, j]
     return Derivatives(value=(peak + np.log(total))[:, 0], gradient=gradient, hessian=hessian)
+
+
+def summed(frequency: Array, recency: Array, T: Array, counts: IntArray) -> Callable[[Params], Derivatives]:
+    """Return the log-likelihood over all customers, with its derivatives, as a function of the parameters.
+
+    The terms of all customers stand in one row; Γ functions come from tables of a few whole numbers.
+    """
+    most = int(T.max()) + 1
+    silence = (T - recency).astype(np.intp) + 1  # terms of each customer
+    if most > 4 * len(T) + 10_000 or silence.sum() > MOST_TERMS:
+        return row_by_row(BG_BB, (frequency, recency, T), counts)
+    starts = np.cumsum(silence) - silence
+    step = np.arange(silence.sum()) - np.repeat(starts, silence)
+    x, last, still = np.repeat(frequency, silence), np.repeat(T, silence) - step, step == 0
+    each, weights = np.repeat(np.arange(len(T)), silence), counts.astype(float)
+
+    def total(params: Params) -> Derivatives:
+        value, slope, bend = tables_of_rise(params, most)
+        terms = log_terms(params, x, last, still, value)
+        peak = np.maximum.reduceat(terms, starts)
+        chances = np.exp(terms - peak[each])
+        sums = np.add.reduceat(chances, starts)
+        share = chances * (weights / sums)[each]
+        rows, bends = derivatives_of_terms(params, x, last, still, slope, bend)
+        slopes = np.stack(rows)
+        means = np.add.reduceat(slopes * share, starts, axis=1)  # times the number of customers
+        hessian = (slopes * share) @ slopes.T - (means / weights) @ means.T
+        for (i, j), term in bends.items():
+            hessian[i, j] += share @ term
+            hessian[j, i] = hessian[i, j]
+        return Derivatives(value=weights @ (peak + np.log(sums)), gradient=means.sum(axis=1), hessian=hessian)
+
+    return total
+
+
+def tables_of_rise(params: Params, most: int) -> tuple[Rise, Rise, Rise]:
+    """Return log Γ(z + n) / Γ(z) and its first and second derivative, for the z of the terms and n up to `most`."""
+    alpha, beta, gamma, delta = params
+    z = [alpha, beta, alpha + beta, delta, gamma + delta]
+    factors = np.array(z)[:, None] + np.arange(most)
+    inverse = 1 / factors
+    powers = np.zeros((3, len(z), most + 1))
+    np.cumsum([np.log(factors), inverse, -(inverse**2)], axis=2, out=powers[:, :, 1:])
+    rows = dict(zip(z, powers.transpose(1, 0, 2), strict=True))
+    value, slope, bend = (lambda z, n, k=k: rows[float(z)][k][n.astype(np.intp)] for k in range(3))
+    return value, slope, bend
 
 
 def start(frequency: Array, recency: Array, T: Array, counts: IntArray) -> Params:
@@ -262,6 +325,7 @@ BG_BB = PurchaseModel(
     is_memoryless=True,
     log_likelihood=log_likelihood,
     derivatives=derivatives,
+    summed=summed,
     start=start,
     diagnosis=diagnosis,
     limit=limit,

@@ -92,15 +92,15 @@ def summed(frequency: Array, monetary_value: Array, counts: IntArray) -> Callabl
         pq = float(customers @ (x * whole))
         hessian = np.diag([customers @ (x**2 * (whole - own)), customers @ whole - n * trigamma(q), 0.0])
         for part in parts(len(spent)):
+            once, bought = weights[:, part]
             inverse = 1 / (v + spent[part])
             share = spent[part] * inverse
-            terms = (np.log1p(spent[part] / v), np.log1p(v / spent[part]), inverse, share, inverse**2, share * inverse)
-            by_row = weights[:, part] @ np.stack(terms).T
-            (known, _, _, kept, _, bend), (_, rest, pull, _, square, _) = by_row  # sums, and sums times frequency
+            kept, pull = once @ share, bought @ inverse
+            known, rest = once @ np.log1p(spent[part] / v), bought @ np.log1p(v / spent[part])
             value -= q * known + p * rest
             gradient += -rest, -known, q / v * kept - p * pull
             hessian[2, :2] += -pull, kept / v
-            hessian[2, 2] += p * square - q / v * (bend + kept / v)
+            hessian[2, 2] += p * (bought @ inverse**2) - q / v * (once @ (share * inverse) + kept / v)
         hessian[:2, 2] = hessian[2, :2]
         hessian[0, 1] = hessian[1, 0] = pq
         return Derivatives(value=np.asarray(value), gradient=gradient, hessian=hessian)

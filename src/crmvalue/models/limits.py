@@ -12,7 +12,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 
-from crmvalue._core.optimise import Ascent, Derivatives, climb
+from crmvalue._core.optimise import FLATTEST, Ascent, Derivatives, climb
 from crmvalue._core.types import Array, IntArray
 from crmvalue.errors import ConvergenceError
 from crmvalue.models.covariates import Effect
@@ -51,6 +51,7 @@ def best_fit(model: AnyModel, data: Sequence[Array], counts: IntArray, design: D
     evaluate = log_likelihood_of(model, data, counts, design)
     free: IntArray = np.arange(len(point))
     held: list[str] = []
+    lost = 0  # parameters, not effects, that were held
     params: tuple[float, ...]
     effects: tuple[Effect, ...]
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # steps too far are tried and taken back
@@ -71,7 +72,9 @@ def best_fit(model: AnyModel, data: Sequence[Array], counts: IntArray, design: D
                 return found_at(model, free, ended, design, said)
             farthest = int(free[np.argmax(np.abs(ended.point - point)[free])])
             held.append(runs_away(params, effects, farthest))
-            if 2 * len(held) > len(point):
+            if farthest < len(params):
+                lost += 1
+            if 2 * lost > len(params):
                 raise ConvergenceError(no_maximum(model, params, counts))
             free = free[free != farthest]
             point = ended.point
@@ -79,6 +82,8 @@ def best_fit(model: AnyModel, data: Sequence[Array], counts: IntArray, design: D
 
 def climb_along(evaluate: Callable[[Array], Derivatives], point: Array, free: IntArray) -> Ascent:
     """Climb from a point along the free parameters; the result is in all of them."""
+    if len(free) == len(point):
+        return climb(evaluate, point)
 
     def whole(part: Array) -> Array:
         values = point.copy()
@@ -96,7 +101,8 @@ def climb_along(evaluate: Callable[[Array], Derivatives], point: Array, free: In
 def is_near(here: Derivatives) -> bool:
     """Whether a maximum is so near that rounding, at a parameter held far out, hides the way to it."""
     curvature, axes = np.linalg.eigh(-here.hessian)
-    return bool(curvature[0] > 0) and 0.5 * float(np.sum((axes.T @ here.gradient) ** 2 / curvature)) < NEAR
+    is_curved = bool(curvature[0] > FLATTEST * curvature[-1])
+    return is_curved and 0.5 * float(np.sum((axes.T @ here.gradient) ** 2 / curvature)) < NEAR
 
 
 def estimates(model: Model, point: Array, design: Design) -> tuple[tuple[float, ...], tuple[Effect, ...]]:
@@ -182,7 +188,8 @@ def findings(
     model: Model, ended: Ascent, free: IntArray, data: Sequence[Array], counts: IntArray, design: Design
 ) -> tuple[str, ...]:
     """Return what an analyst should know before the estimates are used."""
-    if not np.linalg.eigvalsh(ended.here.hessian)[-1] < 0:  # nothing is known of errors where it is no maximum
+    curvature = np.linalg.eigvalsh(-ended.here.hessian)
+    if not curvature[0] > FLATTEST * curvature[-1]:  # nothing is known of errors where it is no maximum
         return ()
     said = []
     params, effects = estimates(model, ended.point, design)

@@ -12,6 +12,7 @@ from crmvalue._core.optimise import Derivatives, maximise
 from crmvalue._core.types import Array, Frame, IntArray
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.errors import InputError
+from crmvalue.models.distinct import codes, first_of
 from crmvalue.models.model import SpendModel
 from crmvalue.models.spend_rows import SpendRows, read_spend
 
@@ -107,7 +108,8 @@ def dependence_in(rows: SpendRows, level: float) -> SpendDependence:
             "shows whether spend depends on it. Pass more customers, or a longer period."
         )
     mean = float(rows.counts @ rows.spend / n)
-    frequency, place = np.unique(rows.frequency, return_inverse=True)
+    place = codes(rows.frequency)
+    frequency = rows.frequency[first_of(place)]
     groups = np.stack([np.bincount(place, rows.counts * (rows.spend / mean) ** power) for power in range(3)])
     slope, error = log_linear(np.log2(1.0 + frequency), groups.astype(float))
     half_width = normal_tail_quantile(0.5 - 0.5 * level) * error
@@ -137,7 +139,9 @@ def log_linear(z: Array, groups: Array) -> tuple[float, float]:
             hessian=-(design * ratio) @ design.T,
         )
 
-    found = maximise(evaluate, np.zeros(2), describe=lambda _: "frequency: spend by frequency has no finite trend.")
+    level = np.log(totals / counts)  # near the answer: the line through the logarithms of the means
+    start = (design * counts) @ level / np.einsum("in,in,n->i", design, design, counts)
+    found = maximise(evaluate, start, describe=lambda _: "frequency: spend by frequency has no finite trend.")
     inverse = np.linalg.inv((design * counts) @ design.T)
     leverage = np.einsum("in,ij,jn->n", design, inverse, design)
     scale = np.exp(-found.point @ design)
