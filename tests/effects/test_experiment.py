@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from crmvalue.effects.arms import arm_values, balance_p, relative_lift, welch_df
+from crmvalue.effects.arm_balance import balance_p
+from crmvalue.effects.arms import arm_values, relative_lift, welch_df
 from crmvalue.effects.experiment import experiment_effect
 from crmvalue.effects.families import corrected_p_values, critical_values
 from crmvalue.effects.units import Moments

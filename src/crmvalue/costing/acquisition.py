@@ -15,7 +15,8 @@ from crmvalue._core.show import number_text, result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame, IntArray
 from crmvalue.costing.apportion import split, to_cents, weights_of
 from crmvalue.costing.grouping import group_rows, match
-from crmvalue.costing.ledger import Ledger, as_ledger, read_lines, without_blanks
+from crmvalue.costing.ledger import Ledger, as_ledger
+from crmvalue.costing.lines import read_lines, without_blanks
 from crmvalue.costing.newcomers import Newcomers, newcomers
 from crmvalue.costing.purchases import transactions_with
 from crmvalue.data.transactions import Transactions

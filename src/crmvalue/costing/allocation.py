@@ -16,7 +16,8 @@ from crmvalue._core.types import AnyArray, Array, Frame
 from crmvalue.costing.apportion import round_to_sum, split, to_cents
 from crmvalue.costing.drivers import Drivers, read_drivers, read_services
 from crmvalue.costing.grouping import group_rows, match
-from crmvalue.costing.ledger import Ledger, as_ledger, ledger_columns, read_lines, without_blanks
+from crmvalue.costing.ledger import Ledger, as_ledger
+from crmvalue.costing.lines import ledger_columns, read_lines, without_blanks
 from crmvalue.costing.names import is_blank, spelled
 from crmvalue.costing.services import reciprocal, step_down, usual_order
 from crmvalue.errors import InputError

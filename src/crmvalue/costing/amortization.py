@@ -14,7 +14,8 @@ from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import number_text, result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Day, Frame, IntArray
 from crmvalue.costing.apportion import to_cents
-from crmvalue.costing.ledger import Ledger, as_ledger, ledger_columns, read_lines
+from crmvalue.costing.ledger import Ledger, as_ledger
+from crmvalue.costing.lines import ledger_columns, read_lines
 from crmvalue.costing.names import plain_name
 from crmvalue.errors import InputError
 from crmvalue.finance.exact_sums import CENTS, TOLERANCE, exact_sum, exact_sums

@@ -15,7 +15,8 @@ from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import number_text, result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame, IntArray, Period
 from crmvalue.costing.grouping import group_rows, reading_order, shares_of
-from crmvalue.costing.ledger import Ledger, as_ledger, read_lines
+from crmvalue.costing.ledger import Ledger, as_ledger
+from crmvalue.costing.lines import read_lines
 from crmvalue.costing.purchases import customers_won_and_kept
 from crmvalue.data.transactions import Transactions
 from crmvalue.errors import InputError

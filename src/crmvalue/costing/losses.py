@@ -14,7 +14,8 @@ from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import number_text, result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Day, Frame
 from crmvalue.costing.grouping import match, ranked
-from crmvalue.costing.ledger import Ledger, as_ledger, read_lines
+from crmvalue.costing.ledger import Ledger, as_ledger
+from crmvalue.costing.lines import read_lines
 from crmvalue.costing.purchases import to_whole_cents
 from crmvalue.data.cohorts import last_observed_day
 from crmvalue.data.summary import summarize_customers

@@ -12,7 +12,7 @@ from crmvalue._core import frames
 from crmvalue._core.frames import AnyFrame
 from crmvalue._core.types import AnyArray, Array, IntArray
 from crmvalue.costing.grouping import ranked
-from crmvalue.costing.ledger import without_blanks
+from crmvalue.costing.lines import without_blanks
 from crmvalue.costing.purchases import month_of, require_contributions, to_whole_cents
 from crmvalue.data.transactions import Transactions
 from crmvalue.errors import InputError

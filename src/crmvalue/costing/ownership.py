@@ -12,7 +12,8 @@ from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import number_text, result_html, result_text
 from crmvalue._core.types import Day, Frame, IntArray
 from crmvalue.costing.grouping import group_rows
-from crmvalue.costing.ledger import Ledger, as_ledger, read_lines
+from crmvalue.costing.ledger import Ledger, as_ledger
+from crmvalue.costing.lines import read_lines
 from crmvalue.errors import InputError
 from crmvalue.finance.exact_sums import exact_sum, exact_sums
 from crmvalue.finance.rates import discount_factors

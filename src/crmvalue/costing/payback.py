@@ -13,7 +13,8 @@ from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Day, Frame, IntArray
 from crmvalue.costing.grouping import group_rows, ranked
-from crmvalue.costing.ledger import Ledger, as_ledger, ledger_columns, read_lines, without_blanks
+from crmvalue.costing.ledger import Ledger, as_ledger
+from crmvalue.costing.lines import ledger_columns, read_lines, without_blanks
 from crmvalue.costing.newcomers import CohortCells, cohort_cells
 from crmvalue.costing.purchases import transactions_with
 from crmvalue.data.transactions import Transactions

@@ -13,7 +13,8 @@ from crmvalue._core.show import number_text, result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame
 from crmvalue.costing.allocation import CostAllocation
 from crmvalue.costing.grouping import as_kind_of, holds_text, match, ranked
-from crmvalue.costing.ledger import Ledger, as_ledger, ledger_columns, read_lines
+from crmvalue.costing.ledger import Ledger, as_ledger
+from crmvalue.costing.lines import ledger_columns, read_lines
 from crmvalue.costing.names import is_blank
 from crmvalue.costing.purchases import Takings, takings, transactions_with
 from crmvalue.costing.time_driven import TimeDrivenCosts

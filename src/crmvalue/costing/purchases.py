@@ -15,7 +15,7 @@ from crmvalue._core.frames import AnyFrame
 from crmvalue._core.periods import period_number
 from crmvalue._core.types import AnyArray, Array, Frame, IntArray
 from crmvalue.costing.grouping import ranked
-from crmvalue.costing.ledger import without_blanks
+from crmvalue.costing.lines import without_blanks
 from crmvalue.data.transactions import Transactions, as_transactions, prepare_transactions
 from crmvalue.errors import InputError
 from crmvalue.finance.exact_sums import CENTS, exact_sums, whole_cents

@@ -13,7 +13,8 @@ from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import number_text, result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame
 from crmvalue.costing.grouping import group_rows
-from crmvalue.costing.ledger import Ledger, as_ledger, read_lines, without_blanks
+from crmvalue.costing.ledger import Ledger, as_ledger
+from crmvalue.costing.lines import read_lines, without_blanks
 from crmvalue.costing.names import is_blank, spelled
 from crmvalue.costing.taxonomy import COST_TAXONOMY
 from crmvalue.errors import InputError

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from crmvalue._core.distributions import chi_squared_tail
 from crmvalue._core.types import Array, IntArray
 from crmvalue.effects.units import Moments
 
@@ -43,14 +42,3 @@ def relative_lift(values: Array, variances: Array) -> tuple[Array, Array]:
     """Lift of each arm over the first and its standard error by the delta method."""
     ratio = values[1:] / values[0]
     return ratio - 1, np.sqrt(variances[1:] + ratio**2 * variances[0]) / values[0]
-
-
-def balance_p(moments: Moments) -> float:
-    """Chance of arms at least so different in the covariate, had chance made them: Wald's test of equal means."""
-    variances = moments.covariance[:, 2, 2] / moments.n
-    away = moments.mean[:, 2] - moments.mean[0, 2]
-    if not variances.all():  # an arm in which the covariate does not vary has no error
-        return float("nan")
-    weight = 1 / variances
-    middle = weight @ away / weight.sum()
-    return chi_squared_tail(float(weight @ (away - middle) ** 2), len(away) - 1)

@@ -7,35 +7,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import narwhals.stable.v2 as nw
 import numpy as np
 
-from crmvalue._core import frames
 from crmvalue._core.checks import require_option, require_rows
-from crmvalue._core.distributions import chi_squared_tail
-from crmvalue._core.frames import AnyFrame
 from crmvalue._core.plain import as_dict
 from crmvalue._core.show import result_html, result_text
-from crmvalue._core.types import AnyArray, Array, Frame
-from crmvalue.effects.arms import arm_values, balance_p, pooled, relative_lift, welch_df
+from crmvalue._core.types import Array, Frame
+from crmvalue.effects.arm_balance import MISMATCH_LEVEL, balance_p, imbalance, sample_ratio
+from crmvalue.effects.arm_units import control_first, read_moments, require_units, require_variation
+from crmvalue.effects.arms import arm_values, relative_lift, welch_df
 from crmvalue.effects.estimate import Estimate, estimate, missing_estimate, require_confidence
 from crmvalue.effects.families import CORRECTIONS, Correction, corrected_p_values, critical_values
-from crmvalue.effects.units import (
-    Moments,
-    add_up,
-    group_moments,
-    read_number,
-    require_one_group,
-    require_present,
-    require_rows_there,
-)
+from crmvalue.effects.units import Moments
 from crmvalue.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MISMATCH_LEVEL = 0.001  # sizes and covariate are checked at every look: a stricter level than that of effects
-FLAT = 1e-24  # variance over squared mean that is rounding, not variation
 SHOWN = ("std_error", "lower", "upper", "p_value")  # of an effect, in a table
 ASSUMPTIONS = (
     "Chance alone decided which unit is in which arm.",
@@ -218,69 +206,6 @@ def experiment_effect(
     )
 
 
-def read_moments(
-    frame: Frame, outcome: str, arm: str, per: str | None, covariate: str | None, unit: str | None
-) -> Moments:
-    """Check the frame and return the moments of outcome, denominator and covariate within each arm."""
-    if covariate is not None and covariate in (outcome, per):
-        raise InputError(f"covariate: {covariate!r} is compared itself. Pass something known before the experiment.")
-    numbers = [name for name in (outcome, per, covariate) if name is not None]
-    needed = list(dict.fromkeys([arm, *numbers, *([unit] if unit else [])]))
-    rows: AnyFrame = frames.open_frame(frame, needs=needed).select(*needed)
-    require_rows_there(rows)
-    require_present(rows, arm, f"frame, column {arm!r}")
-    for name in dict.fromkeys(numbers):
-        rows = read_number(rows, name, "frame")
-    if unit is not None:
-        require_present(rows, unit, f"frame, column {unit!r}")
-        summed = [name for name in dict.fromkeys(numbers) if name != covariate]
-        rows = add_up(rows, [unit, arm], summed=summed, averaged=[covariate] if covariate else [])
-        require_one_group(rows, unit, arm, f"frame, column {unit!r}")
-    # three columns always: a missing denominator is 1, a missing covariate 0
-    rows = rows.select(
-        arm,
-        _crm_y=nw.col(outcome),
-        _crm_x=nw.col(per) if per else nw.col(outcome) * 0 + 1,
-        _crm_c=nw.col(covariate) if covariate else nw.col(outcome) * 0,
-    )
-    moments = group_moments(rows, arm, ["_crm_y", "_crm_x", "_crm_c"])
-    if covariate is not None and not pooled(moments.covariance[:, 2, 2], moments.n) > 0:
-        raise InputError(f"frame, column {covariate!r}: does not vary within the arms. Leave the covariate out.")
-    return moments
-
-
-def control_first(moments: Moments, control: Any, arm: str) -> Moments:
-    """Return the moments with the control as the first group."""
-    labels = moments.group.tolist()
-    if control not in labels:
-        shown = ", ".join(map(repr, labels[:10]))
-        raise InputError(f"control: no row has {control!r} in column {arm!r}. Labels there: {shown}.")
-    if len(labels) == 1:
-        raise InputError(f"frame, column {arm!r}: every row is in {control!r}. Pass at least one other arm.")
-    at = labels.index(control)
-    order = np.array([at, *(row for row in range(len(labels)) if row != at)])
-    return Moments(
-        group=moments.group[order], n=moments.n[order], mean=moments.mean[order], covariance=moments.covariance[order]
-    )
-
-
-def require_units(moments: Moments, arm: str) -> None:
-    """Raise InputError unless each arm has two units."""
-    remedy = "An interval needs at least 2 units in each arm: drop the arm or collect more."
-    problem = "fewer than 2 units"
-    require_rows(moments.n >= 2, f"frame, column {arm!r}", problem, remedy, labels=moments.group, label="arm")
-
-
-def require_variation(values: Array, variances: Array, moments: Moments, outcome: str) -> None:
-    """Raise InputError if the outcome is constant within every arm."""
-    spread = float((variances * moments.n).max())
-    if spread <= FLAT * float(np.abs(values).max()) ** 2:
-        raise InputError(
-            f"frame, column {outcome!r}: the outcome does not vary within the arms. Nothing then tells how far off a "
-            "difference may be: check the column."
-        )
-
-
 def compared(
     moments: Moments,
     values: Array,
@@ -319,49 +244,6 @@ def compared(
             )
         )
     return tuple(arms)
-
-
-def sample_ratio(moments: Moments, planned: Mapping[Any, float] | None) -> tuple[float, tuple[str, ...]]:
-    """Test the sizes of the arms against the plan by chi-squared; say so if they do not fit."""
-    labels: AnyArray = moments.group
-    shares = np.full(len(labels), 1.0)
-    if planned is not None:
-        missing = [label for label in labels.tolist() if label not in planned]
-        unknown = [label for label in planned if label not in labels.tolist()]
-        if missing or unknown:
-            odd = ", ".join(map(repr, missing or unknown))
-            raise InputError(
-                f"planned_shares: {odd} {'is missing' if missing else 'is no arm'}. Pass one share an arm."
-            )
-        shares = np.array([float(planned[label]) for label in labels.tolist()])
-        require_rows(
-            np.isfinite(shares) & (shares > 0),
-            "planned_shares",
-            "share not above 0",
-            "Pass 0.5 for one half.",
-            labels=labels,
-            label="arm",
-        )
-    expected = moments.n.sum() * shares / shares.sum()
-    p_value = chi_squared_tail(float(((moments.n - expected) ** 2 / expected).sum()), len(labels) - 1)
-    if p_value >= MISMATCH_LEVEL:
-        return p_value, ()
-    sizes = ", ".join(
-        f"{label!r} {n:,} of {e:,.0f} planned"
-        for label, n, e in zip(labels.tolist(), moments.n.tolist(), expected.tolist(), strict=True)
-    )
-    note = f"The arms do not have the planned sizes ({sizes}; p = {p_value:.1g}). "
-    return p_value, (note + "Units may be lost in one arm more than in another: find out before using the effect.",)
-
-
-def imbalance(moments: Moments, covariate: str, p_value: float) -> str:
-    """Say how far the arms are apart in what chance should have made alike."""
-    means = zip(moments.group.tolist(), moments.mean[:, 2].tolist(), strict=True)
-    shown = ", ".join(f"{label!r} {mean:,.4g}" for label, mean in list(means)[:5])
-    return (
-        f"The arms differ in {covariate!r} by more than chance (means: {shown}; p = {p_value:.1g}). Chance did not "
-        "make them: the effect may be that difference, and the covariate need not take all of it away."
-    )
 
 
 def arm_row(each: ArmEffect) -> dict[str, Any]:
