@@ -1,5 +1,6 @@
 """Scores and segments: numbers worked out by hand, a slow oracle, and laws that hold for any customers."""
 
+import itertools
 import json
 import math
 from fractions import Fraction
@@ -328,6 +329,40 @@ def test_a_rule_that_is_never_reached_is_refused():
     everyone = SegmentRule(segment="All", r=(1, 5), f=(1, 5), m=(1, 5))
     with pytest.raises(InputError, match=r"Champions .* is never reached"):
         check_rules([everyone, SEGMENT_RULES[0]])
+
+
+some_range = st.tuples(st.integers(1, 3), st.integers(1, 3)).map(sorted).map(tuple)
+
+
+@given(ranges=st.lists(st.tuples(some_range, some_range, some_range), min_size=1, max_size=6), rest=st.booleans())
+@few
+def test_rules_are_refused_if_a_code_has_none_or_a_rule_no_code_and_else_the_first_names_it(ranges, rest):
+    ranges = [*ranges, *([((1, 3), (1, 3), (1, 3))] if rest else [])]
+    rules = [SegmentRule(segment=str(k), r=r, f=f, m=m) for k, (r, f, m) in enumerate(ranges)]
+    codes = list(itertools.product((1, 2, 3), repeat=3))
+    fits = [
+        [
+            k
+            for k, rule in enumerate(ranges)
+            if all(low <= at <= high for at, (low, high) in zip(code, rule, strict=True))
+        ]
+        for code in codes
+    ]
+    if not all(fits):
+        with pytest.raises(InputError, match=rf"no segment for {sum(not fit for fit in fits)} of 27 codes"):
+            check_rules(rules, bins=3)
+        return
+    first = [fit[0] for fit in fits]
+    hidden = sorted(set(range(len(rules))) - set(first))
+    if hidden:
+        with pytest.raises(InputError, match=rf"rules: {hidden[0]} \(.* is never reached"):
+            check_rules(rules, bins=3)
+        return
+    limits = {"days_since_last": [20, 10], "purchases": [2, 3], "total_spend": [10, 20]}
+    r, f, m = zip(*codes, strict=True)
+    customers = summary_of([{1: 30, 2: 20, 3: 10}[x] for x in r], list(f), [{1: 5.0, 2: 10.0, 3: 20.0}[x] for x in m])
+    named = segment_customers(score_rfm(customers, method="fixed", limits=limits), rules).frame
+    assert named["segment"].tolist() == [str(k) for k in first]
 
 
 @pytest.mark.parametrize("scores", [(0, 5), (1, 6), (4, 2), (1.5, 3), ("1", "5")])
