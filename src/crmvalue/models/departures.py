@@ -54,8 +54,9 @@ def grid_of(frequency: Array, recency: Array, T: Array) -> Grid | None:
     if times.size < 2 or times.size * counts.size > CELLS_PER_ROW * len(T) + LEAST_CELLS:
         return None
     times[last], times[end], counts[own] = recency, T, frequency
-    largest = np.zeros(times.size)
-    np.maximum.at(largest, last, frequency)
+    bought = np.zeros((times.size, counts.size), dtype=bool)
+    bought[last, own] = True
+    largest = np.where(bought, counts, 0.0).max(axis=1)
     return Grid(times, counts, np.maximum.accumulate(largest), last, end, own)
 
 

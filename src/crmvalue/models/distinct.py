@@ -84,7 +84,7 @@ def code_of(values: AnyArray) -> tuple[IntArray, AnyArray]:
     least, most = float(values.min()), float(values.max())
     for days in DAYS_PER_UNIT:
         if least >= 0 and most * days <= 8 * len(values) + 1_000:
-            table = np.full(int(most * days) + 2, np.nan)
+            table = np.full(int(np.rint(most * days)) + 1, np.nan)
             code = whole_numbers(values, table) if days == 1 else rounded(values, days, table)
             if code is not None:
                 return code, table

@@ -8,7 +8,8 @@ import narwhals.stable.v2 as nw
 import numpy as np
 
 from crmvalue._core.frames import AnyFrame, column_names, one_row, to_arrays, with_arrays
-from crmvalue._core.types import Frame
+from crmvalue._core.parts import in_parts
+from crmvalue._core.types import Array, Frame
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.errors import InputError
 from crmvalue.models.covariates import (
@@ -148,10 +149,12 @@ def with_spend_score(fit: SpendFit, frame: AnyFrame) -> AnyFrame:
 
 def with_spend(fit: SpendFit, frame: AnyFrame) -> AnyFrame:
     """Return the frame with expected_spend, computed in its engine."""
+
+    def expected(x: Array, mean: Array) -> Array:
+        return fit.model.expected_spend(fit.params, x, np.where((x > 0) & (mean > 0), mean, 0.0))
+
     if isinstance(frame, nw.DataFrame) and not fit.effects:  # arrays are quicker than columns
-        x, mean = (np.asarray(values, dtype=float) for values in to_arrays(frame, SPEND).values())
-        spent = np.where((x > 0) & (mean > 0), mean, 0.0)
-        return with_arrays(frame, {"expected_spend": fit.model.expected_spend(fit.params, x, spent)})
+        return with_arrays(frame, {"expected_spend": in_parts(expected, *to_arrays(frame, SPEND).values())})
     frequency, spend = nw.col("frequency").cast(nw.Float64), nw.col("monetary_value").cast(nw.Float64)
     known = nw.when((frequency > 0) & (spend > 0)).then(spend).otherwise(nw.lit(0.0))
     ready, params = frame.with_columns(_crm_spend=known), fit.params
@@ -160,5 +163,5 @@ def with_spend(fit: SpendFit, frame: AnyFrame) -> AnyFrame:
         ready = with_spend_score(fit, ready)
         follows = getattr(params, process.parameter) * (process.power * nw.col(SCORE)).exp()
         params = params._replace(**{process.parameter: follows})  # type: ignore[attr-defined]  # a NamedTuple
-    expected = fit.model.expected_spend(params, frequency, nw.col("_crm_spend"))
-    return ready.with_columns(expected_spend=expected).select(*column_names(frame), "expected_spend")
+    spend_to_come = fit.model.expected_spend(params, frequency, nw.col("_crm_spend"))
+    return ready.with_columns(expected_spend=spend_to_come).select(*column_names(frame), "expected_spend")
