@@ -46,12 +46,14 @@ def weights_of(quantity: Array) -> Weights:
 
 def small_counts(quantity: Array) -> NDArray[np.uint8]:
     """Return the quantities as bytes, with a 0 after them if their number is odd; nothing if one is no small count."""
-    codes = np.zeros(len(quantity) + len(quantity) % 2, dtype=np.uint8)
-    for block in blocks(0, len(quantity)):
-        values = quantity[block]
-        if not (values.min() >= 0 and values.max() < VALUES) or (np.floor(values) != values).any():
-            return codes[:0]
-        codes[block] = values
+    codes, room = np.zeros(len(quantity) + len(quantity) % 2, dtype=np.uint8), np.empty(BLOCK)
+    with np.errstate(invalid="ignore"):  # what no byte can hold does not come back as it was
+        for block in blocks(0, len(quantity)):
+            codes[block] = quantity[block]
+            again = room[: block.stop - block.start]
+            again[:] = codes[block]
+            if not np.array_equal(again, quantity[block]):
+                return codes[:0]
     return codes
 
 

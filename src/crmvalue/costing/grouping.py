@@ -6,6 +6,8 @@ import numpy as np
 
 from crmvalue._core.types import AnyArray, Array, IntArray
 
+DENSE = 8  # numbers that a table may have for each id that is there
+
 
 def group_rows(keys: dict[str, AnyArray], n: int) -> tuple[dict[str, AnyArray], IntArray]:
     """Return the distinct rows of the keys, in the order of their values, and the group that each of n rows is in."""
@@ -41,7 +43,14 @@ def match(wanted: AnyArray, present: AnyArray) -> IntArray:
     import pandas as pd
 
     if wanted.dtype.kind in "iu" and present.dtype.kind in "iu" and len(present) and (np.diff(present) > 0).all():
-        place = np.minimum(np.searchsorted(present, wanted), len(present) - 1)  # no table of millions to build
+        wanted, present = wanted.astype(np.int64, copy=False), present.astype(np.int64, copy=False)
+        low, span = int(present[0]), int(present[-1]) - int(present[0]) + 1
+        if span <= DENSE * len(present):
+            table = np.full(span, -1)
+            table[present - low] = np.arange(len(present))
+            inside = (wanted >= low) & (wanted < low + span)
+            return np.where(inside, table[np.where(inside, wanted - low, 0)], -1)
+        place = np.minimum(np.searchsorted(present, wanted), len(present) - 1)  # no hash table of millions to build
         return np.where(present[place] == wanted, place, -1)
     found: IntArray = np.asarray(pd.Index(present).get_indexer(pd.Index(wanted)), dtype=np.int64)
     return found
@@ -70,4 +79,4 @@ def as_kind_of(names: AnyArray, others: AnyArray) -> AnyArray:
 
 def holds_text(names: AnyArray) -> bool:
     """Whether the first name that is there is text."""
-    return isinstance(next((name for name in names.tolist() if name is not None), 0), str)
+    return names.dtype.kind == "O" and isinstance(next((name for name in names if name is not None), 0), str)
