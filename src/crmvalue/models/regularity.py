@@ -58,7 +58,33 @@ def log_evenness(k: float, frequency: Array, recency: Array, log_gaps: Array) ->
 
 
 def draw_log_gaps(k: float, frequency: Array, recency: Array, rng: np.random.Generator) -> Array:
-    """Draw, for simulated customers, the sum of the logarithms of the times between their purchases."""
+    """Draw, for simulated customers, the sum of the logarithms of the times between their purchases.
+
+    Parameters
+    ----------
+    k : float
+        Regularity that they were simulated with.
+    frequency, recency : ndarray, shape (n,)
+        Repeat purchases, and time from the first to the last one, from a record's `simulate`.
+    rng : numpy.random.Generator
+        Source of random numbers.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        The column log_gaps, in the time unit of `recency`; 0 for customers without repeat purchases.
+
+    Notes
+    -----
+    Given frequency and recency, the shares of the gaps in recency are Dirichlet(k, ..., k).
+
+    Examples
+    --------
+    A customer with one repeat purchase has one gap, her recency:
+
+    >>> draw_log_gaps(2.0, np.array([0.0, 1.0]), np.array([0.0, np.e]), np.random.default_rng(1))
+    array([0., 1.])
+    """
     customer = np.repeat(np.arange(len(frequency)), frequency.astype(np.intp))
     size = rng.gamma(k, size=len(customer))
     whole, logs = (np.bincount(customer, weights, minlength=len(frequency)) for weights in (size, np.log(size)))
