@@ -59,7 +59,7 @@ class PurchaseFit:
     time_unit: TimeUnit  # unit of recency, T and horizons
     health: tuple[str, ...] = ()  # what to know before the estimates are used, in plain words; empty if all is well
     effects: tuple[Effect, ...] = ()  # of covariates; `params` are those of a customer at their references
-    penalty: float = 0.0  # on the squares of the effects of one standard deviation each; 0: maximum likelihood
+    penalty: float = 0.0  # on effects, as asked for or as `health` says; 0: maximum likelihood
 
     param_names = property(names_of)
     covariance = property(covariance_of)
@@ -86,7 +86,7 @@ class SpendFit:
     n_not_positive: int  # left out: refunds ate up the repeat purchases (monetary_value 0 or below)
     health: tuple[str, ...] = ()  # what to know before the estimates are used, in plain words; empty if all is well
     effects: tuple[Effect, ...] = ()  # of covariates; `params` are those of a customer at their references
-    penalty: float = 0.0  # on the squares of the effects of one standard deviation each; 0: maximum likelihood
+    penalty: float = 0.0  # on effects, as asked for or as `health` says; 0: maximum likelihood
 
     param_names = property(names_of)
     covariance = property(covariance_of)
@@ -150,13 +150,18 @@ def fit_purchases(
 
     Where the likelihood has no maximum inside, it rises towards a simpler model: towards NBD, for example, where nobody
     leaves. The fit is then that of the simpler model, and `health` says so first. Where the registry has no such model,
-    the parameter that runs away is held where the likelihood no longer changes.
+    the parameter that runs away is held where the likelihood no longer changes. Where effects of covariates run away,
+    as where no customer of some kind ever left, a penalty of 1 keeps them finite, and `health` names them.
 
     Covariates z multiply a customer's purchase rate and her risk of leaving (in BG/NBD, MBG/NBD and BG/BB the odds of
     it) by exp(γ'z), as in the note of Fader & Hardie: through α and β, or a. The parameters of the fit are those of a
     customer at the references: the mean of a column of numbers, 0 where it holds only 0 and 1, the most frequent level
     of text. A penalty λ says that effects of one standard deviation are about ± 1 / √λ on the log scale. There is none
     on the parameters themselves: it would depend on the time unit, and no fit needs one to end.
+
+    `BG_CNBD_K` and `MBG_CNBD_K` are fitted for k = 1, 2, ... until the likelihood has fallen twice; the last line of
+    `health` names the likelihoods beside the best one. k is best seen from the column log_gaps of the summary, and less
+    surely from frequency and recency alone. Where k = 1 the fit is that of BG/NBD or MBG/NBD.
 
     References
     ----------
@@ -206,7 +211,7 @@ def fit_purchases(
         time_unit=unit,
         health=found.health,
         effects=found.effects,
-        penalty=strength,
+        penalty=found.penalty,
     )
 
 
@@ -287,5 +292,5 @@ def fit_spend(
         n_not_positive=rows.n_not_positive,
         health=(*found.health, *spend_findings(model, found.params, rows)),
         effects=found.effects,
-        penalty=strength,
+        penalty=found.penalty,
     )
