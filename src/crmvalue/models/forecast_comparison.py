@@ -217,7 +217,7 @@ class RollingForecasts:
         errors = np.stack([found.mean_absolute_error for found in self.comparisons]).mean(axis=0)
         against = f"mean absolute error {errors[best]:.3g} against {errors[-2:].min():.3g} of the better naive one"
         worst = max((found.bias[best] for found in self.comparisons), key=abs)
-        name = self.comparisons[0].names[best]
+        name = self.comparisons[-1].fits[best].model.title
         if errors[best] > errors[-2:].min():
             return f"Doubt all: {name} gives what came the highest chance, yet with a {against}."
         return (
