@@ -107,6 +107,14 @@ def test_a_small_bridge_equals_the_one_by_hand():
     assert table["days_before"].tolist() == [31, 29]
 
 
+def test_data_that_begin_within_a_period_are_noted_unless_their_first_day_is_given():
+    rows = rows_of([("ann", "2024-01-05", 10.0), ("ann", "2024-02-05", 15.0), ("ann", "2024-03-05", 15.0)])
+    assert revenue_bridge(rows, period="quarter", observation_end="2024-06-30").notes == ()
+    noted = revenue_bridge(rows, observation_end="2024-03-31")
+    assert noted.notes[0].startswith("The first row is of 2024-01-05, 4 days after the first period began.")
+    assert revenue_bridge(rows, observation_start="2024-01-01", observation_end="2024-03-31").notes == ()
+
+
 def test_a_period_without_customers_is_a_row_of_zeros_without_ratios():
     rows = rows_of([("ann", "2024-01-05", 10.0), ("ann", "2024-04-05", 15.0)])
     table = revenue_bridge(rows, observation_end="2024-04-30").frame

@@ -46,6 +46,7 @@ class RevenueBridge:
     by: str | None  # column of the groups
     observation_start: np.datetime64  # first day that counts
     observation_end: np.datetime64  # last day that counts
+    notes: tuple[str, ...]  # what deserves care: a first period that may not be complete
 
     __repr__ = result_text
     _repr_html_ = result_html
@@ -71,7 +72,7 @@ def revenue_bridge(
         Column of the transactions (kept by `prepare_transactions`) that names one group for each customer.
     observation_start : day, optional
         Day on which the data begin; the first period is complete if it begins then or later. By default the first
-        period is taken to be complete.
+        period is taken to be complete, with a note if more than a tenth of it lies before the first row.
     observation_end : day, optional
         Last day that counts; the last one in the data if not given.
 
@@ -135,6 +136,18 @@ def revenue_bridge(
         by=by,
         observation_start=starts[0] if observation_start is None else start,
         observation_end=end,
+        notes=notes_on_start(begun, starts) if observation_start is None else (),
+    )
+
+
+def notes_on_start(begun: np.datetime64, starts: AnyArray) -> tuple[str, ...]:
+    """Say if a good part of the first period, which is taken to be complete, lies before the first row."""
+    silent, length = (int((day - starts[0]).astype(np.int64)) for day in (begun, starts[1]))
+    if silent * 10 <= length:
+        return ()
+    return (
+        f"The first row is of {begun}, {silent} days after the first period began. If the data begin there, pass it as "
+        "observation_start: the first change is then missing, and not too large.",
     )
 
 

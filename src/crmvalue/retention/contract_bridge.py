@@ -84,6 +84,7 @@ def contract_revenue_bridge(
         by=by,
         observation_start=starts[0],
         observation_end=end,
+        notes=(),
     )
 
 
