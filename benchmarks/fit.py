@@ -131,9 +131,10 @@ def compare_predictions(frame: pd.DataFrame, fit: PurchaseFit, theirs: Any, aske
             theirs.conditional_expected_number_of_purchases_up_to_time(90, *columns),
         ),
     )
-    gap = np.median(np.abs(made[1]["expected_purchases"].to_numpy() / np.asarray(wanted[1]) - 1))
+    gaps = np.abs(made[1]["expected_purchases"].to_numpy() / np.asarray(wanted[1]) - 1)
     job = f"{fit.model.title} P(alive) and expected purchases, {len(frame):,} customers"
-    row(job, ours, other, asked, f"median relative gap {gap:.0e}: the two fits differ")
+    lost = f", lifetimes has none for {np.isnan(gaps).sum():,}" if np.isnan(gaps).any() else ""
+    row(job, ours, other, asked, f"median relative gap {np.nanmedian(gaps):.0e}{lost}")
 
 
 def compare_value(

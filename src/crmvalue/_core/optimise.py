@@ -16,6 +16,7 @@ from crmvalue.errors import ConvergenceError
 
 MOST_STEPS = 200
 SMALL_STEP = 1e-6  # on the log scale; the step is still taken, and its error is the square of it
+NO_STEP = 1e-11  # on the log scale; not taken, for the estimates have all their digits
 FARTHEST = 16.0  # log distance from the start (a factor of 9 million) at which the maximum is no longer inside
 FLATTEST = 1e-13  # smallest over largest curvature that double precision can tell from flat
 
@@ -93,7 +94,9 @@ def climb(evaluate: Callable[[Array], Derivatives], start: Array) -> Ascent:
 def polished(
     evaluate: Callable[[Array], Derivatives], point: Array, here: Derivatives, step: Array
 ) -> tuple[Array, Derivatives]:
-    """Take the last, negligible step."""
+    """Take the last, negligible step, if there is one."""
+    if np.abs(step).max() < NO_STEP:
+        return point, here
     there = evaluate(point + step)
     better = is_finite(there) and np.abs(there.gradient).max() <= np.abs(here.gradient).max()
     return (point + step, there) if better else (point, here)

@@ -29,8 +29,8 @@ NODES = {
     8: 2.6,
     24: 30.0,
 }  # in a step, exact to the last bits where the integrand falls by at most so many logs
-WIDEST = {4: 0.3, 8: 1.2, 24: 4.0}  # and where the step spans so much log time at most
-DAYS_AT_ONCE = 64  # steps evaluated at a time: stays in the processor's cache
+WIDEST = {4: 0.3, 6: 0.7, 8: 1.2, 12: 2.0, 24: 4.0}  # and where the step spans so much log time at most
+VALUES_AT_ONCE = 49_152  # of the integrand evaluated at a time: stays in the processor's cache
 DEEPEST = 500.0  # logarithms that a sum may span before it is scaled anew
 
 
@@ -85,8 +85,9 @@ def blocks(grid: Grid, r: float, alpha: float, s: float, beta: float) -> list[Bl
     for nodes in np.unique(needed).tolist():
         at, rule = unit_rule(1, nodes)
         steps = np.flatnonzero(needed == nodes)
-        for begin in range(0, len(steps), DAYS_AT_ONCE):
-            rows = steps[begin : begin + DAYS_AT_ONCE]
+        at_once = max(1, VALUES_AT_ONCE // (nodes * len(grid.counts)))
+        for begin in range(0, len(steps), at_once):
+            rows = steps[begin : begin + at_once]
             w, own = width[rows, None] * at, scale[rows, None]
             u = own * np.expm1(w)
             a, b = A[rows, None] + u, B[rows, None] + u
