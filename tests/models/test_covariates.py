@@ -282,7 +282,7 @@ def test_where_nobody_leaves_the_effects_on_purchases_stay(known):
     assert (alive == 1).all()
 
 
-def test_an_effect_without_end_is_held_and_said(known):
+def test_an_effect_without_end_is_kept_finite_and_named():
     # nobody of the club leaves: the odds of leaving fall to 0 for them, however large the effect
     rng = np.random.default_rng(2)
     T = np.full(3_000, 52.0)
@@ -291,10 +291,17 @@ def test_an_effect_without_end_is_held_and_said(known):
     columns = {name: np.append(getattr(loyal, name), getattr(others, name)) for name in ("frequency", "recency", "T")}
     frame = pd.DataFrame({**columns, "club": np.repeat([1, 0], 3_000)})
     fit = fit_purchases(frame, covariates=["club"], time_unit="week")
-    effect = fit.effects[1]
-    assert effect.coefficient < -3
-    said = " ".join(fit.health)
-    assert "The effect dropout, club" in said
+    assert fit.penalty == 1
+    assert "the effects without end are: dropout, club. A penalty of 1 keeps all effects finite" in fit.health[0]
+    bought, left = fit.effects
+    assert abs(bought.coefficient) < 0.2
+    assert left.coefficient < -4
+    assert np.isfinite(fit.standard_errors).all()
+    alive = probability_alive(fit, frame)["probability_alive"]
+    assert alive[:3_000].mean() > 0.99
+    again = fit_purchases(frame, covariates=["club"], penalty=1, time_unit="week")
+    assert again.params == pytest.approx(fit.params)
+    assert again.health == fit.health[1:]
 
 
 def test_the_parameters_are_those_of_a_customer_at_the_references(fit, known):

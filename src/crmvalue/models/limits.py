@@ -22,6 +22,8 @@ from crmvalue.models.model import PurchaseModel, RetentionModel, SpendModel
 Model: TypeAlias = PurchaseModel | RetentionModel | SpendModel
 AnyModel = TypeVar("AnyModel", PurchaseModel, RetentionModel, SpendModel)
 
+ENDLESS = 6.0  # effect of one standard deviation, a factor of 400, beyond which it is taken to have no end
+LEAST_PENALTY = 1.0  # where effects have no maximum: those of one standard deviation are then about ±1
 LOST = 1e-3  # log-likelihood by which a limit may be below the place where the search for it ended
 NEAR = 1e-6  # log-likelihood that a step to the maximum would still gain
 VAGUE = 2.0  # standard error of a logarithm above which the data hardly show the parameter: a factor of 50 either way
@@ -42,16 +44,19 @@ class Found(Generic[AnyModel]):
     log_likelihood: float
     gradient_norm: float  # over the parameters that were not held
     health: tuple[str, ...]
+    penalty: float  # on effects: as asked for, or more where they have no maximum without
 
 
 def best_fit(model: AnyModel, data: Sequence[Array], counts: IntArray, design: Design = NOTHING) -> Found[AnyModel]:
-    """Return the maximum-likelihood estimates, or those of the limit that the likelihood rises to."""
+    """Return the maximum-likelihood estimates, or those of the limit that the likelihood rises to.
+
+    Where effects of covariates have no maximum, as where no customer of some kind ever left, a small penalty makes one.
+    """
     design = design.on(model)
     point = np.append(np.log(model.start(*data, counts)), np.zeros(len(design.actions)))
     evaluate = log_likelihood_of(model, data, counts, design)
     free: IntArray = np.arange(len(point))
     held: list[str] = []
-    lost = 0  # parameters, not effects, that were held
     params: tuple[float, ...]
     effects: tuple[Effect, ...]
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # steps too far are tried and taken back
@@ -72,12 +77,30 @@ def best_fit(model: AnyModel, data: Sequence[Array], counts: IntArray, design: D
                 return found_at(model, free, ended, design, said)
             farthest = int(free[np.argmax(np.abs(ended.point - point)[free])])
             held.append(runs_away(params, effects, farthest))
-            if farthest < len(params):
-                lost += 1
-            if 2 * lost > len(params):
+            is_lost = 2 * len(held) > len(params)
+            if design.actions and design.penalty < LEAST_PENALTY:
+                endless = np.abs(ended.point[len(params) :]) > ENDLESS
+                if endless.any() or is_lost:
+                    names = [effect.name for effect, is_endless in zip(effects, endless, strict=True) if is_endless]
+                    return drawn_fit(model, data, counts, design, names)
+            if is_lost:
                 raise ConvergenceError(no_maximum(model, params, counts))
             free = free[free != farthest]
             point = ended.point
+
+
+def drawn_fit(
+    model: AnyModel, data: Sequence[Array], counts: IntArray, design: Design, endless: Sequence[str]
+) -> Found[AnyModel]:
+    """Return the fit with a small penalty, for effects that have no maximum."""
+    named = (
+        f"the effects without end are: {'; '.join(endless)}" if endless else "these are too many effects for the data"
+    )
+    return with_finding(
+        best_fit(model, data, counts, replace(design, penalty=LEAST_PENALTY)),
+        f"The likelihood has no maximum inside: as far as these data show, {named}. A penalty of {LEAST_PENALTY:g} "
+        "keeps all effects finite. Group rare levels, leave columns out, or choose a penalty.",
+    )
 
 
 def climb_along(evaluate: Callable[[Array], Derivatives], point: Array, free: IntArray) -> Ascent:
@@ -117,8 +140,7 @@ def found_at(
     """Return the estimates at a maximum."""
     size, k = len(ended.point), len(ended.point) - len(design.actions)
     covariance = np.full((size, size), np.nan)
-    inverse = np.linalg.inv(-ended.here.hessian)
-    covariance[np.ix_(free, free)] = 0.5 * (inverse + inverse.T)
+    covariance[np.ix_(free, free)] = inverse_of(-ended.here.hessian)
     per_unit = np.append(np.ones(k), 1 / design.scales) if design.actions else np.ones(k)
     covariance *= np.outer(per_unit, per_unit)
     covariance.flags.writeable = False
@@ -131,7 +153,15 @@ def found_at(
         log_likelihood=ended.value + penalty_at(ended.point[k:], design),
         gradient_norm=float(np.linalg.norm(ended.here.gradient)),
         health=health,
+        penalty=design.penalty,
     )
+
+
+def inverse_of(information: Array) -> Array:
+    """Return the covariance that belongs to an information matrix, finite however flat it is."""
+    curvature, axes = np.linalg.eigh(information)
+    curvature = np.maximum(curvature, np.finfo(float).eps * curvature[-1])
+    return np.asarray((axes / curvature) @ axes.T)
 
 
 def penalty_at(coefficients: Array, design: Design) -> float:
@@ -195,7 +225,7 @@ def findings(
     params, effects = estimates(model, ended.point, design)
     k = len(params)
     names = [*params._fields, *(effect.name for effect in effects)]  # type: ignore[attr-defined]  # a NamedTuple
-    inverse = np.linalg.inv(-ended.here.hessian)
+    inverse = inverse_of(-ended.here.hessian)
     spread = np.sqrt(np.diag(inverse))
     correlation = np.triu(inverse / np.outer(spread, spread), k=1)
     for i, j in np.argwhere(np.abs(correlation) > STRONG):
