@@ -14,7 +14,7 @@ from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import number_text, result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame
 from crmvalue.costing.apportion import round_to_sum, split, to_cents
-from crmvalue.costing.drivers import Drivers, read_drivers, read_services
+from crmvalue.costing.drivers import Drivers, driver_weights, read_drivers, read_services
 from crmvalue.costing.grouping import group_rows, match
 from crmvalue.costing.ledger import Ledger, as_ledger
 from crmvalue.costing.lines import ledger_columns, read_lines, without_blanks
@@ -153,20 +153,13 @@ def allocate_costs(
     found = read_drivers(drivers, object_id, columns, lines[object_id][named] if has_objects else None)
     own = to_cents(amounts)
     handed, closing = hand_on(own, found, columns, names, method, services, order)
-    parts, allocated = np.empty((len(names), len(found.objects))), np.zeros(len(names))
-    for row, column in enumerate(columns):
-        if column is not None and found.weights[column].total > 0:
-            split(handed[row], found.weights[column], parts[row])
-            allocated[row] = handed[row]  # what `split` keeps
-        else:
-            parts[row] = 0.0
-    parts.flags.writeable = False
+    parts, allocated, totals = split_pools(handed, found, columns)
     of_object = (
         exact_sums(lines["amount"][named], match(lines[object_id][named], found.objects), len(found.objects))
         if named.any()
         else np.zeros(len(found.objects))
     )
-    pools = pool_table(names, columns, amounts, own, handed, allocated, found)
+    pools = pool_table(names, columns, amounts, own, handed, allocated, totals)
     return wrap(checked, found, names, parts, of_object, pools, method, closing)
 
 
@@ -202,7 +195,7 @@ def hand_on(
     """Return the whole cents that each pool has to hand on to objects, with the same sum, and the order of closing."""
     if services is None:
         return own, ""
-    objects = np.array([0.0 if column is None else found.weights[column].total for column in columns])
+    objects = np.array([0.0 if column is None else driver_weights(found, column).total for column in columns])
     between = read_services(services, [str(name) for name in names if name is not None], len(names))
     if method == "reciprocal":
         return round_to_sum(reciprocal(own, objects, between, names), own.sum()), ""
@@ -214,6 +207,24 @@ def hand_on(
     return round_to_sum(step_down(own, objects, between, closing), own.sum()), said
 
 
+def split_pools(handed: Array, found: Drivers, columns: Sequence[str | None]) -> tuple[Array, Array, Array]:
+    """Return the parts of each pool (read-only), what of it was allocated, and the total of its driver, NaN if none."""
+    n = len(found.objects)
+    parts, allocated, totals = np.empty((len(columns), n)), np.zeros(len(columns)), np.full(len(columns), np.nan)
+    room = np.empty(n + 1, dtype=np.uint8)
+    for column in dict.fromkeys(columns):
+        weights = None if column is None else driver_weights(found, column, room)
+        for row in (row for row, other in enumerate(columns) if other == column):
+            totals[row] = np.nan if weights is None else weights.total
+            if weights is None or not weights.total > 0:
+                parts[row] = 0.0
+            else:
+                split(handed[row], weights, parts[row])
+                allocated[row] = handed[row]  # what `split` keeps
+    parts.flags.writeable = False
+    return parts, allocated, totals
+
+
 def pool_table(
     names: Sequence[object],
     columns: Sequence[str | None],
@@ -221,12 +232,11 @@ def pool_table(
     own: Array,
     handed: Array,
     allocated: Array,
-    found: Drivers,
+    totals: Array,
 ) -> dict[str, AnyArray]:
     """Account of each pool: what it cost, what services moved, what went to objects and what stays, and why."""
     left = handed - allocated
     fraction = np.where(np.abs(amounts - own / CENTS) > 1e-8, amounts - own / CENTS, 0.0)
-    totals = np.array([np.nan if column is None else found.weights[column].total for column in columns])
     rate = np.divide(allocated / CENTS, totals, out=np.full(len(names), np.nan), where=totals > 0)
     reasons = [
         "" if not (cents or part)
@@ -259,9 +269,10 @@ def wrap(
     closing: str,
 ) -> CostAllocation:
     """Wrap the numbers as a result."""
-    cents, whole = parts.sum(axis=0), whole_cents(direct)
-    cost = (whole + cents) / CENTS if whole is not None else direct + cents / CENTS
-    table = {found.object_id: found.objects, "direct": direct, "allocated": cents / CENTS, "cost": cost}
+    cents, whole = parts.sum(axis=0), whole_cents(direct) if direct.any() else direct
+    allocated = cents / CENTS
+    cost = (allocated if whole is direct else (whole + cents) / CENTS) if whole is not None else direct + allocated
+    table = {found.object_id: found.objects, "direct": direct, "allocated": allocated, "cost": cost}
     unallocated = exact_sum(pools["unallocated"])
     said = [SAID[method].format(order=closing)]
     said += [

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from crmvalue._core.types import Array, BoolArray
 from crmvalue.finance.exact_sums import CENTS, TOLERANCE
 
+Bytes: TypeAlias = NDArray[np.uint8]
 VALUES = 256  # quantities below this that are whole numbers, such as orders, are split value by value
 BLOCK = 32_768  # parts that are worked on at a time, so that they stay in the processor's cache
 SAMPLE = 16_384  # remainders from which those of very many parts are guessed
@@ -28,13 +30,15 @@ class Weights:
 
     quantity: Array  # of each part, at least 0
     total: float  # sum of the quantities
-    codes: NDArray[np.uint8]  # the quantities as small whole numbers; empty if they are none
+    codes: Bytes  # the quantities as small whole numbers; empty if they are none
     counts: Array  # parts of quantity 0, 1, 2 and so on, shape (VALUES,); empty if they are no small whole numbers
 
 
-def weights_of(quantity: Array) -> Weights:
-    """Return the weights of quantities of at least 0."""
-    codes = small_counts(quantity) if len(quantity) > VALUES else np.zeros(0, dtype=np.uint8)
+def weights_of(quantity: Array, room: Bytes | None = None) -> Weights:
+    """Return the weights of quantities of at least 0; `room` is a byte for each, and one more, to be written on."""
+    if room is None:
+        room = np.empty(len(quantity) + 1, dtype=np.uint8)
+    codes = small_counts(quantity, room) if len(quantity) > VALUES else room[:0]
     if not len(codes):
         return Weights(quantity=quantity, total=float(quantity.sum()), codes=codes, counts=np.zeros(0))
     # two codes are read as one number of 16 bits: half as many to count
@@ -44,13 +48,14 @@ def weights_of(quantity: Array) -> Weights:
     return Weights(quantity=quantity, total=float(counts @ np.arange(VALUES)), codes=codes, counts=counts)
 
 
-def small_counts(quantity: Array) -> NDArray[np.uint8]:
+def small_counts(quantity: Array, room: Bytes) -> Bytes:
     """Return the quantities as bytes, with a 0 after them if their number is odd; nothing if one is no small count."""
-    codes, room = np.zeros(len(quantity) + len(quantity) % 2, dtype=np.uint8), np.empty(BLOCK)
+    codes, values = room[: len(quantity) + len(quantity) % 2], np.empty(BLOCK)
+    codes[-1] = 0
     with np.errstate(invalid="ignore"):  # what no byte can hold does not come back as it was
         for block in blocks(0, len(quantity)):
             codes[block] = quantity[block]
-            again = room[: block.stop - block.start]
+            again = values[: block.stop - block.start]
             again[:] = codes[block]
             if not np.array_equal(again, quantity[block]):
                 return codes[:0]
@@ -97,12 +102,15 @@ def split_values(exact: Array, missing: int, weights: Weights, out: Array) -> No
         is_above, is_tie = remainder > least, remainder == least
         parts += is_above
         cut = place_of_tie(weights.codes, is_tie, missing - int(counts[is_above].sum()))
+    place = np.empty(BLOCK, dtype=np.intp)
     for table, start, stop in ((parts + is_tie, 0, cut), (parts, cut, len(out))):
         for block in blocks(start, stop):
-            np.take(table, weights.codes[block].astype(np.intp), out=out[block], mode="clip")
+            code = place[: block.stop - block.start]
+            code[:] = weights.codes[block]
+            np.take(table, code, out=out[block], mode="clip")
 
 
-def place_of_tie(codes: NDArray[np.uint8], is_tie: BoolArray, n: int) -> int:
+def place_of_tie(codes: Bytes, is_tie: BoolArray, n: int) -> int:
     """Return the place after the first n codes that are ties."""
     for block in blocks(0, len(codes)) if n > 0 else ():
         here = np.zeros(block.stop - block.start, dtype=bool)
@@ -131,16 +139,16 @@ def guess(size: float, weights: Weights) -> tuple[float, float]:
 
 def split_parts(size: float, weights: Weights, out: Array, low: float, high: float) -> None:
     """Write the parts of any quantities: remainders above `high` are rounded up, those from `low` on are compared."""
-    places, remainders, reached, room = [], [], 0.0, np.empty(min(BLOCK, len(out)))
+    places, remainders, reached, room = [], [], 0.0, np.empty((2, min(BLOCK, len(out))))
     for block in blocks(0, len(out)):
-        exact = np.divide(weights.quantity[block], weights.total, out=room[: block.stop - block.start])
+        exact, less = room[:, : block.stop - block.start]
+        np.divide(weights.quantity[block], weights.total, out=exact)
         exact *= size
-        parts = np.floor(exact, out=out[block])
-        exact -= parts
-        is_above = exact > high
-        parts += is_above
+        # a remainder within rounding of `high` stays below it, and is compared
+        parts = np.ceil(np.subtract(exact, high, out=less), out=out[block]) if high < 1 else np.floor(exact, out[block])
+        exact -= parts  # negative where it was rounded up
         reached += float(parts.sum())
-        near = np.flatnonzero((exact >= low) ^ is_above)
+        near = np.flatnonzero(exact >= max(low, 0.0))
         places.append(near + block.start)
         remainders.append(exact[near])
     place, remainder, missing = np.concatenate(places), np.concatenate(remainders), int(size - reached)

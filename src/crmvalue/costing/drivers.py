@@ -12,7 +12,7 @@ from crmvalue._core import frames
 from crmvalue._core.checks import require_rows
 from crmvalue._core.frames import AnyFrame
 from crmvalue._core.types import AnyArray, Array, Frame
-from crmvalue.costing.apportion import Weights, weights_of
+from crmvalue.costing.apportion import Bytes, Weights, weights_of
 from crmvalue.costing.grouping import group_rows, match, ranked
 from crmvalue.costing.names import is_blank, spelled
 from crmvalue.errors import InputError
@@ -24,7 +24,7 @@ class Drivers:
     """Driver quantities of cost objects, in the order of the names of these: no row order can change a result."""
 
     objects: AnyArray  # names of the cost objects, distinct, shape (n_objects,)
-    weights: dict[str, Weights]  # quantities of each driver, at least 0, shape (n_objects,)
+    quantities: dict[str, Array]  # each driver, shape (n_objects,); checked when its weights are taken
     object_id: str  # column that names the cost objects
     without_drivers: int  # cost objects that only the ledger names; their drivers are 0
     model: AnyFrame  # the frame of the drivers, for its engine
@@ -49,18 +49,16 @@ def read_drivers(drivers: Frame, object_id: str, columns: Sequence[str | None], 
     require_rows(~is_missing(objects), f"drivers, column {object_id!r}", "missing name", "Drop or name these rows.")
     objects, order = distinct_objects(objects, object_id)
     extra = np.array([], dtype=objects.dtype) if named is None or not len(named) else unknown_objects(named, objects)
-    weights = {}
+    quantities = {}
     for column, values in arrays.items():
         quantity = np.asarray(values, dtype=float)
         quantity = quantity if order is None else quantity[order]
-        weights[column] = weights_of(np.append(quantity, np.zeros(len(extra))) if len(extra) else quantity)
-        if not len(weights[column].codes):  # small counts are numbers of at least 0
-            require_quantities(quantity, weights[column].total, objects, column)
+        quantities[column] = np.append(quantity, np.zeros(len(extra))) if len(extra) else quantity
     if len(extra):
         objects = np.concatenate([objects, extra.astype(objects.dtype)])
     return Drivers(
         objects=objects,
-        weights=weights,
+        quantities=quantities,
         object_id=object_id,
         without_drivers=len(extra),
         model=opened,
@@ -85,6 +83,15 @@ def distinct_objects(objects: AnyArray, object_id: str) -> tuple[AnyArray, AnyAr
             first, f"drivers, column {object_id!r}", "cost object named again", remedy, labels=objects, label=""
         )
     return ordered, np.argsort(rank)
+
+
+def driver_weights(found: Drivers, column: str, room: Bytes | None = None) -> Weights:
+    """Return the weights of a driver, or raise InputError unless its quantities are numbers of at least 0."""
+    weights = weights_of(found.quantities[column], room)
+    if not len(weights.codes):  # small counts are numbers of at least 0
+        named = len(found.objects) - found.without_drivers
+        require_quantities(weights.quantity[:named], weights.total, found.objects[:named], column)
+    return weights
 
 
 def require_quantities(quantity: Array, total: float, objects: AnyArray, column: str) -> None:
