@@ -38,12 +38,13 @@ class Covariates:
 
     >>> import numpy as np, pandas as pd
     >>> from crmvalue.models.bg_nbd import BG_NBD
+    >>> from crmvalue.models.covariates import Covariates
     >>> from crmvalue.models.fit import fit_purchases
     >>> rng = np.random.default_rng(1)
     >>> made = BG_NBD.simulate(BG_NBD.Params(r=0.5, alpha=5.0, a=1.0, b=3.0), np.full(500, 52.0), rng)
     >>> customers = pd.DataFrame({"frequency": made.frequency, "recency": made.recency, "T": made.T})
     >>> customers = customers.assign(customer_id=range(500))
-    >>> known = pd.DataFrame({"customer_id": range(500), "age": rng.integers(18, 80, 500), "app": rng.random(500) < 0.3})
+    >>> known = pd.DataFrame({"customer_id": range(500), "age": rng.normal(40, 9, 500), "app": rng.random(500) < 0.3})
     >>> acting = Covariates(frame=known, purchases=["age"], equal=["app"])
     >>> fit = fit_purchases(customers, BG_NBD, covariates=acting, time_unit="week")
     >>> [effect.name for effect in fit.effects]
