@@ -24,6 +24,7 @@ from crmvalue.models.distinct import codes
 
 CELLS_PER_ROW = 6  # a cell of the table costs about a sixth of an integral for one row
 LEAST_CELLS = 2_000
+MANY_CELLS = 500_000  # of about 100 bytes each: beyond, a table must not hold more than 50 bytes a row
 NODES = {
     4: 0.14,
     8: 2.6,
@@ -51,7 +52,8 @@ def grid_of(frequency: Array, recency: Array, T: Array) -> Grid | None:
     last, end = place[: len(T)], place[len(T) :]
     own = codes(frequency)
     times, counts = np.empty(int(place.max()) + 1), np.empty(int(own.max()) + 1)
-    if times.size < 2 or times.size * counts.size > CELLS_PER_ROW * len(T) + LEAST_CELLS:
+    most = min(CELLS_PER_ROW * len(T) + LEAST_CELLS, len(T) // 2 + MANY_CELLS)
+    if times.size < 2 or times.size * counts.size > most:
         return None
     times[last], times[end], counts[own] = recency, T, frequency
     bought = np.zeros((times.size, counts.size), dtype=bool)
