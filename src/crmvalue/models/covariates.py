@@ -30,26 +30,7 @@ Levels: TypeAlias = tuple[str, ...] | None
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Covariates:
-    """Which covariates act on what, for when not all of them act on everything.
-
-    Examples
-    --------
-    Age acts on purchases alone; those of one channel live faster, or slower, in both:
-
-    >>> import numpy as np, pandas as pd
-    >>> from crmvalue.models.bg_nbd import BG_NBD
-    >>> from crmvalue.models.covariates import Covariates
-    >>> from crmvalue.models.fit import fit_purchases
-    >>> rng = np.random.default_rng(1)
-    >>> made = BG_NBD.simulate(BG_NBD.Params(r=0.5, alpha=5.0, a=1.0, b=3.0), np.full(500, 52.0), rng)
-    >>> customers = pd.DataFrame({"frequency": made.frequency, "recency": made.recency, "T": made.T})
-    >>> customers = customers.assign(customer_id=range(500))
-    >>> known = pd.DataFrame({"customer_id": range(500), "age": rng.normal(40, 9, 500), "app": rng.random(500) < 0.3})
-    >>> acting = Covariates(frame=known, purchases=["age"], equal=["app"])
-    >>> fit = fit_purchases(customers, BG_NBD, covariates=acting, time_unit="week")
-    >>> [effect.name for effect in fit.effects]
-    ['purchases, age', 'purchases = dropout, app']
-    """
+    """Which covariates act on what, for when not all of them act on everything; see `fit_purchases`."""
 
     frame: Frame | None = None  # keyed by customer_id; None if the summary's frame has the columns itself
     purchases: Sequence[str] = ()  # columns that act on how often customers buy

@@ -177,6 +177,17 @@ def fit_purchases(
     >>> fit = fit_purchases(frame, BG_NBD, time_unit="week")
     >>> round(fit.params.r, 1), round(fit.params.alpha)
     (0.5, 5)
+
+    Customers who came with the app and who did not may differ in how often they buy, or, by one effect, in both:
+
+    >>> came = np.random.default_rng(2).random(20_000) < 0.3
+    >>> known = pd.DataFrame({"customer_id": range(20_000), "app": came})
+    >>> customers = frame.assign(customer_id=range(20_000))
+    >>> for acting in (Covariates(frame=known, purchases=["app"]), Covariates(frame=known, equal=["app"])):
+    ...     fit = fit_purchases(customers, BG_NBD, covariates=acting, time_unit="week")
+    ...     print([(effect.name, abs(round(effect.coefficient, 1))) for effect in fit.effects])
+    [('purchases, app', 0.0)]
+    [('purchases = dropout, app', 0.0)]
     """
     unit = unit_to_fit(summary, time_unit)
     frame = open_customers(summary, PURCHASES, argument="summary")
