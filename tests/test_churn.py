@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from statsmodels.duration.survfunc import SurvfuncRight
 
-from crmvalue.churn import churn_rates, purchase_timing, retention_table
+from crmvalue.churn import churn_rates, purchase_timing, retention_curve, retention_table, revenue_bridge
 from crmvalue.data.transactions import prepare_transactions
 from crmvalue.errors import InputError
 from tests.conftest import to_pandas
@@ -146,6 +146,19 @@ def test_a_customer_in_two_groups_or_in_none_is_refused():
     unnamed = prepare_transactions(frame.assign(region=["north", None]), keep=["region"])
     with pytest.raises(InputError, match="by: column 'region' is missing in 1 of 2 rows"):
         churn_rates(unnamed, inactive_after=31, by="region")
+
+
+def test_a_column_of_ids_is_no_column_of_groups():
+    frame = pd.DataFrame({"customer_id": range(1200), "date": "2024-01-10", "amount": 1.0, "email": range(1200)})
+    prepared = prepare_transactions(frame, keep=["email"])
+    for compute in (churn_rates, purchase_timing, revenue_bridge):
+        with pytest.raises(
+            InputError, match=r"by: column 'email' has 1,200 values. Group by a column with at most 1,000"
+        ):
+            compute(prepared, by="email")
+    lives = pd.DataFrame({"duration": 1.0, "has_left": True, "email": range(1200)})
+    with pytest.raises(InputError, match="by: column 'email' has 1,200 values"):
+        retention_curve(lives, by="email")
 
 
 def test_the_silence_is_chosen_from_the_times_between_purchases():
