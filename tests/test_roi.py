@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crmvalue.costs import COST_TAXONOMY, prepare_ledger
+from crmvalue.costs import opportunity_cost, prepare_ledger
 from crmvalue.data.samples import demo_ledger
 from crmvalue.errors import InputError
 from crmvalue.roi import FIGURES, ReturnOnInvestment, prepare_benefits, return_on_investment
@@ -538,13 +538,25 @@ def test_a_discount_rate_and_a_capital_charge_together_are_refused():
             "amount": [80.0, 8.0],
         }
     )
-    ours = COST_TAXONOMY.extended(categories={"opportunity": ["capital charge"]})
-    ledger = prepare_ledger(lines, subcategory="subcategory", taxonomy=ours)
+    ledger = prepare_ledger(lines, subcategory="subcategory")
     said = r"^costs, column 'subcategory': there are lines of '[Cc]apital charge', and money is discounted at 0\.1: cap"
     for spent in (ledger, lines):
         with pytest.raises(InputError, match=said):
             return_on_investment(SAME_DAY, spent, discount_rate=0.1)
         assert return_on_investment(SAME_DAY, spent, discount_rate=0).total_cost == 88.0
+
+
+def test_the_capital_charge_that_the_library_makes_is_refused_beside_a_discount_rate(
+    as_engine: Callable[[pd.DataFrame], Any],
+):
+    held = pd.DataFrame({"date": ["2024-01-01"], "tied_up": [100.0]})
+    charge = opportunity_cost(as_engine(held), capital="tied_up", annual_rate=0.08).frame
+    with pytest.raises(InputError, match=r"^costs, column 'subcategory': there are lines of 'capital charge'"):
+        return_on_investment(SAME_DAY, prepare_ledger(charge, subcategory="subcategory"), discount_rate=0.1)
+    assert return_on_investment(SAME_DAY, charge, discount_rate=0).total_cost == 8.0
+    forgone = opportunity_cost(held.assign(web=4.0), alternatives=["web"]).frame
+    assert forgone["subcategory"].tolist() == ["forgone project"]
+    assert return_on_investment(SAME_DAY, forgone, discount_rate=0.1).total_cost == 4.0
 
 
 def test_a_saved_cost_that_is_also_a_credit_in_the_costs_is_refused():

@@ -12,12 +12,13 @@ from crmvalue._core.checks import require_number, require_rows
 from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import number_text, result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame
+from crmvalue.costing.taxonomy import CAPITAL_CHARGE
 from crmvalue.errors import InputError
 from crmvalue.finance.dated_amounts import DATE_REMEDY
 from crmvalue.finance.exact_sums import CENTS, exact_sum
 
 MINUTES_PER_HOUR = 60
-MADE = ("date", "category", "kind", "amount")
+MADE = ("date", "category", "subcategory", "kind", "amount")
 NEVER_BOTH = (
     "capital, alternatives: got both. The best alternative use of the money contains the return on that capital: both "
     "would count it twice. Pass one of them."
@@ -26,7 +27,11 @@ NEVER_BOTH = (
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CostLines:
-    """Lines for a ledger. Columns of `frame`: date, category, kind, amount (whole cents), then the kept columns."""
+    """Lines for a ledger.
+
+    Columns of `frame`: date, category, kind, amount (whole cents); of opportunity costs also subcategory (capital
+    charge or forgone project); then the kept columns.
+    """
 
     frame: Frame  # one row a row of the input, in its engine; `prepare_ledger` takes it
     total: float  # sum of the amounts, in the currency of the rates
@@ -162,7 +167,8 @@ def opportunity_cost(
     Returns
     -------
     CostLines
-        Lines of category and kind opportunity, rounded to the cent.
+        Lines of category and kind opportunity, rounded to the cent, and of subcategory capital charge or forgone
+        project.
 
     Raises
     ------
@@ -193,12 +199,16 @@ def opportunity_cost(
         lines = read_rows(frame, date, alternatives, keep, at_least=None)
         best = np.maximum(np.max([lines[name] for name in alternatives], axis=0), 0.0)
         said = f"The best of the alternatives forgone: {', '.join(alternatives)}. No capital is charged as well."
-        return cost_lines(frame, lines, "opportunity", best, keep, (said,))
+        return cost_lines(frame, lines, "opportunity", best, keep, (said,), subcategory="forgone project")
     rate = require_number("annual_rate", annual_rate, at_least=0)
     lines = read_rows(frame, date, [capital, *([years] if isinstance(years, str) else [])], keep)
     held = lines[years] if isinstance(years, str) else require_number("years", years, at_least=0)
-    said = f"A capital charge of {rate:.2%} a year, without compounding. No forgone alternative is counted as well."
-    return cost_lines(frame, lines, "opportunity", lines[capital] * rate * held, keep, (said,))
+    words = (
+        f"A capital charge of {rate:.2%} a year, without compounding. No forgone alternative is counted as well.",
+        "A return that discounts money at a rate above 0 refuses this charge: capital would cost twice.",
+    )
+    amount = lines[capital] * rate * held
+    return cost_lines(frame, lines, "opportunity", amount, keep, words, subcategory=CAPITAL_CHARGE)
 
 
 def read_rows(
@@ -224,12 +234,20 @@ def read_rows(
 
 
 def cost_lines(
-    frame: Frame, lines: dict[str, AnyArray], name: str, amount: Array, keep: Sequence[str], said: tuple[str, ...]
+    frame: Frame,
+    lines: dict[str, AnyArray],
+    name: str,
+    amount: Array,
+    keep: Sequence[str],
+    said: tuple[str, ...],
+    *,
+    subcategory: str | None = None,
 ) -> CostLines:
     """Wrap amounts as ledger lines in the engine of the input."""
     kept = [keep] if isinstance(keep, str) else list(keep)
     paid = np.rint(amount * CENTS) / CENTS
     label = np.full(len(paid), name, dtype=object)
-    table = {"date": lines["date"], "category": label, "kind": label, "amount": paid}
+    finer = {} if subcategory is None else {"subcategory": np.full(len(paid), subcategory, dtype=object)}
+    table = {"date": lines["date"], "category": label, **finer, "kind": label, "amount": paid}
     table |= {column: lines[column] for column in kept}
     return CostLines(frame=frames.like(table, frames.open_frame(frame)), total=exact_sum(paid), assumptions=said)

@@ -17,7 +17,7 @@ from crmvalue._core.show import number_text, result_html, result_text
 from crmvalue._core.types import AnyArray, Frame
 from crmvalue.costing.currency import converted, one_currency
 from crmvalue.costing.names import is_blank, renamed_column, spelled
-from crmvalue.costing.taxonomy import COST_TAXONOMY, CostTaxonomy
+from crmvalue.costing.taxonomy import CAPITAL_CHARGE, COST_TAXONOMY, CostTaxonomy
 from crmvalue.errors import InputError
 from crmvalue.finance.dated_amounts import require_dated_amounts
 from crmvalue.finance.exact_sums import exact_sum
@@ -248,8 +248,9 @@ def read_subcategories(
             continue
         mine = values.copy()
         mine[category != name] = None
+        known = [CAPITAL_CHARGE] if name == "opportunity" else []
         try:
-            names |= spelled(mine, taxonomy.categories[name], argument)
+            names |= spelled(mine, (*taxonomy.categories[name], *known), argument)
         except InputError as error:
             added = f"COST_TAXONOMY.extended(categories={{{name!r}: [...]}})"
             raise InputError(

@@ -115,6 +115,8 @@ def check_names(taxonomy: CostTaxonomy) -> None:
             raise InputError(f"aliases: {twice}. Leave one out.")
 
 
+CAPITAL_CHARGE = "capital charge"  # subcategory of what `opportunity_cost` makes of capital; known to every ledger
+
 COST_TAXONOMY = CostTaxonomy(
     categories={
         "staff": ["recruiting", "training", "salaries", "benefits", "incentives"],
