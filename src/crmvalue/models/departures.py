@@ -25,12 +25,8 @@ from crmvalue.models.distinct import codes
 CELLS_PER_ROW = 6  # a cell of the table costs about a sixth of an integral for one row
 LEAST_CELLS = 2_000
 MANY_CELLS = 500_000  # of about 100 bytes each: beyond, a table must not hold more than 50 bytes a row
-NODES = {
-    4: 0.14,
-    8: 2.6,
-    24: 30.0,
-}  # in a step, exact to the last bits where the integrand falls by at most so many logs
-WIDEST = {4: 0.3, 6: 0.7, 8: 1.2, 12: 2.0, 24: 4.0}  # and where the step spans so much log time at most
+REACH = {4: (0.14, 0.3), 6: (0.9, 0.7), 8: (2.6, 1.2), 12: (8.0, 2.0), 24: (30.0, 4.0)}
+"""Nodes in a step: exact to the last bits where the integrand falls by so many logs over so much log time at most."""
 VALUES_AT_ONCE = 49_152  # of the integrand evaluated at a time: stays in the processor's cache
 DEEPEST = 500.0  # logarithms that a sum may span before it is scaled anew
 
@@ -78,8 +74,8 @@ def blocks(grid: Grid, r: float, alpha: float, s: float, beta: float) -> list[Bl
     width = np.log1p(length / scale)
     falls = (r + grid.largest[:-1]) * np.log1p(length / A) + (s + 1) * np.log1p(length / B)
     needed = np.full(len(width), 0)
-    for nodes in sorted(NODES, reverse=True):
-        needed[(falls <= NODES[nodes]) & (width <= WIDEST[nodes])] = nodes
+    for nodes, (deep, wide) in sorted(REACH.items(), reverse=True):
+        needed[(falls <= deep) & (width <= wide)] = nodes
     if not needed.all():
         return None
     last = grid.times[-1]
