@@ -197,6 +197,11 @@ def test_the_cash_flows_of_all_periods_add_up_to_the_value(horizon):
     assert table["customers"].is_monotonic_decreasing
 
 
+def test_the_cash_flow_of_impossible_customers_is_refused():
+    with pytest.raises(InputError, match=r"recency: above T in 3 of 5 rows \(customer bob, cy, ed\)"):
+        value_by_period(PRICED.assign(recency=[0, 90, 90, 0, 90]), purchases(), spend(), horizon=5, **TERMS)
+
+
 def test_every_engine_takes_terms_from_columns(as_engine):
     frame = as_engine(PRICED)
     found = by_id(customer_value(frame, purchases(), spend(), horizon=30, **TERMS).frame)

@@ -20,10 +20,12 @@ from crmvalue.models.discounting import (
     discounted_purchases,
     factors_at,
     period_ends,
+    rows_of,
+    values_at,
 )
-from crmvalue.models.distinct import distinct_states
+from crmvalue.models.distinct import States, distinct_states
 from crmvalue.models.fit import PurchaseFit, SpendFit
-from crmvalue.models.histories import PURCHASES, is_missing, open_customers, refuse
+from crmvalue.models.histories import PURCHASES, checked_purchases, is_missing, open_customers, refuse
 from crmvalue.models.model import Parameters, PurchaseModel
 from crmvalue.models.predictions import checked_scores, kept_ids, predicted, require_time, units_of_fit
 from crmvalue.models.spend_predictions import require_spend, with_spend
@@ -195,38 +197,29 @@ def flows_of_all(customers: Priced, purchases_fit: PurchaseFit, spend_fit: Spend
     annual = rows["_crm_discount_rate"] if rate_column else terms.discount_rate
     rates = np.broadcast_to(period_rates(purchases_fit, annual), rows["T"].shape)  # type: ignore[arg-type]
     weights = np.stack([rows["_crm_n"], *(rows[name] for name in sums)])
-    history = [rows[name] for name in PURCHASES]
+    discrete = purchases_fit.model.is_discrete
+    history = checked_purchases(frame, [rows[name] for name in PURCHASES], is_discrete=discrete)
     factors = checked_scores(purchases_fit, frame, [rows[name] for name in scores]) if scores else {}
-    ends = period_ends(horizon)
+    model, params = purchases_fit.model, params_with(purchases_fit.model, purchases_fit.params, factors)
+    states = distinct_states(model, params, *history, rates)
+    alive = model.probability_alive(params, *history)
+    sums_alive = np.array([np.bincount(states.place, alive * column, len(states.T)) for column in weights], dtype=float)
+    ends, rates = period_ends(horizon), by_state(rates, states.place)
     total = np.zeros((8, len(ends)))
     at_once = max(1, VALUES_AT_ONCE // len(ends))
     for begin in range(0, len(rates), at_once):
-        part = slice(begin, begin + at_once)
-        own = (column[part] for column in history)
-        some = {name: values[part] for name, values in factors.items()}
-        params = params_with(purchases_fit.model, purchases_fit.params, some)
-        total += flows_of_some(purchases_fit.model, params, ends, rates[part], weights[:, part], *own)
+        part = np.arange(begin, min(begin + at_once, len(rates)))
+        total += flows_of_some(model, rows_of(states, part), ends, rates[part], sums_alive[:, part])
     return Flows(ends, *total)
 
 
-def flows_of_some(
-    model: PurchaseModel,
-    params: Parameters,
-    ends: Array,
-    rates: Array,
-    weights: Array,
-    frequency: Array,
-    recency: Array,
-    T: Array,
-) -> Array:
-    """Return the same for some histories, as rows of one array; `weights` are numbers of customers and their sums."""
+def flows_of_some(model: PurchaseModel, states: States, ends: Array, rates: Array, weights: Array) -> Array:
+    """Return the same for some states, as rows of one array; `weights` are sums over customers alive."""
     n, spend, kept, serve, retain = weights
-    alive = model.probability_alive(params, frequency, recency, T)
-    upto = alive * model.purchases_if_alive(params, ends[:, None], frequency, recency, T)
-    bought = np.diff(upto, axis=0, prepend=0.0)
-    there = np.empty(bought.shape)
-    there[0] = alive
-    there[1:] = alive * model.survival_if_alive(params, ends[:-1, None], frequency, recency, T)
+    bought = np.diff(values_at(model.purchases_if_alive, states, ends), axis=0, prepend=0.0)
+    there = np.ones(bought.shape)
+    if len(ends) > 1:
+        there[1:] = values_at(model.survival_if_alive, states, ends[:-1])
     paid = np.diff(ends, prepend=0.0)[:, None] * there
     cash = bought * (kept - serve) - paid * retain
     discounted = cash * factors_at(ends, rates).T

@@ -117,6 +117,12 @@ def rows_of(states: States, rows: IntArray) -> States:
 
 def chebyshev_rule(ends: Array, weights: Array, n: int) -> tuple[Array, Array]:
     """Return times and weights of n Chebyshev points in log(t + horizon/50) for the sum over `ends`."""
+    times, matrix = chebyshev_matrix(ends, n)
+    return times, weights @ matrix
+
+
+def chebyshev_matrix(ends: Array, n: int) -> tuple[Array, Array]:
+    """Return times and the matrix, shape (k, n), that turns values at these times into values at the ends."""
     horizon = float(ends[-1])
     shift = horizon / 50
     low, high = np.log(shift), np.log(horizon + shift)
@@ -125,7 +131,24 @@ def chebyshev_rule(ends: Array, weights: Array, n: int) -> tuple[Array, Array]:
     place = 2 * (np.log(ends + shift) - low) / (high - low) - 1
     to_coefficients = 2 / n * chebvander(x, n - 1)
     to_coefficients[:, 0] /= 2
-    return times, (weights @ chebvander(place, n - 1)) @ to_coefficients.T
+    return times, chebvander(place, n - 1) @ to_coefficients.T
+
+
+def values_at(value: Callable[..., Array], states: States, times: Array) -> Array:
+    """Return the value at each time, shape (k, n): many are read from a series, once it agrees with plain values."""
+    if len(times) > FEW_PERIODS:
+        some = rows_of(states, extreme_rows(states.frequency, states.T))
+        known = value(some.params, times[:, None], some.frequency, some.recency, some.T)
+        for n in NODES:
+            if n >= len(times):
+                break
+            nodes, matrix = chebyshev_matrix(times, n)
+            found = matrix @ value(some.params, nodes[:, None], some.frequency, some.recency, some.T)
+            if (np.abs(found - known) <= INTERPOLATION_ERROR * known.max(axis=0)).all():
+                return np.asarray(
+                    matrix @ value(states.params, nodes[:, None], states.frequency, states.recency, states.T)
+                )
+    return value(states.params, times[:, None], states.frequency, states.recency, states.T)
 
 
 def extreme_rows(frequency: Array, T: Array) -> IntArray:

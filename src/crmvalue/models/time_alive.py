@@ -148,15 +148,19 @@ def integral(model: PurchaseModel, states: States, start: float, stop: float, ra
     ends = not np.isinf(stop) or rate > 0
     length = np.full(len(states.T), min(stop, NEGLIGIBLE / rate if rate else np.inf)) if ends else scale * np.exp(FAR)
     length = np.maximum(length - start, 0.0)
-    total: Array = over_panels(model, states, start, scale, length, rate, 1.0)
-    going, fine = np.arange(len(total)), 2.0
+    rest = np.zeros(len(length)) if ends else tail(model, states, start + length)
+    finite = np.flatnonzero(np.isfinite(rest))
+    total = rest.copy()
+    total[finite] = over_panels(model, rows_of(states, finite), start, scale[finite], length[finite], rate, 1.0)
+    going, fine = finite, 2.0
     while going.size and fine <= FINEST:
         part = rows_of(states, going)
         better = over_panels(model, part, start, scale[going], length[going], rate, fine)
         settled = np.abs(better - total[going]) <= ERROR * better
         total[going] = better
         going, fine = going[~settled], 2 * fine
-    return total if ends else total + tail(model, states, start + length)
+    total[finite] += rest[finite]
+    return total
 
 
 def scale_of(model: PurchaseModel, states: States) -> Array:
