@@ -124,18 +124,19 @@ def pack(coded: Sequence[tuple[IntArray, Sized]]) -> IntArray:
 
 
 def ranks(code: IntArray, size: int) -> IntArray:
-    """Return the place of each code among those that occur, in order."""
+    """Return the place of each code among those that occur, in order; written over the codes."""
     if size > 8 * len(code) + 10_000:
         return np.unique(code, return_inverse=True)[1]
     there = np.zeros(size, dtype=bool)
     there[code] = True
     if there.all():
         return code
-    return np.asarray((np.cumsum(there) - 1)[code])
+    return np.take(np.cumsum(there) - 1, code, out=code, mode="clip")  # of the modes, the one without a copy
 
 
 def first_of(place: IntArray) -> IntArray:
     """Return one row of each place."""
     first = np.empty(int(place.max()) + 1, dtype=np.int64)
-    first[place] = np.arange(len(place))
+    for part in parts(len(place)):
+        first[place[part]] = np.arange(part.start, min(part.stop, len(place)))
     return first

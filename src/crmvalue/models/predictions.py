@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from crmvalue._core.checks import require_number, require_rows
 from crmvalue._core.frames import AnyFrame, column_names, compute_columns, to_arrays, to_native
+from crmvalue._core.parts import in_parts
 from crmvalue._core.types import DAYS_PER_UNIT, AnyArray, Array, Frame, TimeUnit
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.errors import InputError
@@ -157,8 +158,9 @@ def conditional_expected_purchases(
 
     def predict(params: Parameters, frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
         own, *state, place = distinct_states(fit.model, params, frequency, recency, T)
-        if_alive = fit.model.purchases_if_alive(own, horizon, *state)[place]
-        return {"expected_purchases": if_alive * alive_now(fit.model, params, frequency, recency, T)}
+        if_alive = fit.model.purchases_if_alive(own, horizon, *state)
+        alive = alive_now(fit.model, params, frequency, recency, T)
+        return {"expected_purchases": in_parts(lambda chance, row: chance * if_alive[row], alive, place)}
 
     return answer_to(customers, predicted(fit, customers, predict, covariates=covariates, time_unit=time_unit))
 
