@@ -198,12 +198,14 @@ def cells_of_arrays(
     lowest = int(period.min(initial=NEVER))
     span = int(period.max(initial=lowest)) - lowest + 1
     since = period - lowest
-    first = np.full(int(code.max(initial=-1)) + 1, span)  # `span` stands for never
-    np.minimum.at(first, code[bought], since[bought])
-    cell = first[code] * (span + 1) + np.maximum(since, first[code])
+    buyer, at = (code, since) if bought.all() else (code[bought], since[bought])
+    first = np.full(int(code.max(initial=-1)) + 1, span, dtype=np.int32)  # small, to stay in the cache; span is never
+    np.minimum.at(first, buyer, at.astype(np.int32))
+    began = first[code].astype(np.int64)
+    cell = began * (span + 1) + np.maximum(since, began)
     size = (span + 1) ** 2
     filled = np.bincount(cell, minlength=size) > 0
-    visit = distinct(code[bought] * span + since[bought])
+    visit = distinct(buyer * span + at)
     customers = np.bincount(first[visit // span] * (span + 1) + visit % span, minlength=size)
     cohort, at = np.divmod(np.flatnonzero(filled), span + 1)
     cohort, at = (np.where(number < span, number + lowest, NEVER) for number in (cohort, at))
