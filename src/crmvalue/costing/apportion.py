@@ -21,7 +21,7 @@ Bytes: TypeAlias = NDArray[np.uint8]
 VALUES = 256  # quantities below this that are whole numbers, such as orders, are split value by value
 BLOCK = 32_768  # parts that are worked on at a time, so that they stay in the processor's cache
 SAMPLE = 16_384  # remainders from which those of very many parts are guessed
-SPREAD = 0.02  # share of the parts on each side of the guess that are compared one by one; five standard errors
+SPREAD = 0.02  # share of the parts on each side of the guess that are compared one by one: over four standard errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -131,15 +131,16 @@ def grouped(columns: Sequence[AnyArray]) -> tuple[list[tuple[object, ...]], IntA
 
     found = [pd.factorize(values) for values in columns]  # -1 where missing
     coded = [(codes, known.tolist()) for codes, known in found]
-    table, group = np.unique(np.column_stack([codes for codes, _ in coded]), axis=0, return_inverse=True)
-    names = [
-        tuple(None if code < 0 else known[code] for code, (_, known) in zip(row, coded, strict=True))
-        for row in table.tolist()
-    ]
+    group = np.zeros(len(columns[0]), dtype=np.int64)
+    for codes, known in coded:
+        group, _ = pd.factorize(group * (len(known) + 1) + codes + 1)
+    first = np.empty(int(group.max()) + 1, dtype=np.int64)
+    first[group[::-1]] = np.arange(len(group))[::-1]
+    names = [tuple(None if codes[row] < 0 else known[codes[row]] for codes, known in coded) for row in first.tolist()]
     order = sorted(range(len(names)), key=lambda place: [(value is None, str(value)) for value in names[place]])
     place_of = np.empty(len(names), dtype=np.int64)
     place_of[order] = np.arange(len(names))
-    return [names[place] for place in order], place_of[group.ravel()]
+    return [names[place] for place in order], place_of[group]
 
 
 def as_column(values: Sequence[object]) -> AnyArray:
