@@ -109,7 +109,7 @@ def derivatives_of_odds(params: Params, stays: Array, frequency: Array, recency:
     r, alpha, a, b = params
     shape, end, last = r + frequency, 1 / (alpha + T), 1 / (alpha + recency)
     silence, closer = np.log1p((T - recency) * last), end - last
-    by_alpha, by_b = shape * closer, -1 / (b + np.maximum(stays, 1) - 1)
+    by_alpha, by_b = shape * closer, -1 / (b + (np.maximum(stays, 1) - 1))
     return LogOdds(
         value=np.where(stays > 0, np.log(-a * by_b) + shape * silence, -np.inf),
         slopes=(silence, by_alpha, 1 / a, by_b),
