@@ -25,6 +25,8 @@ from crmvalue.models.likelihood import total_of
 from crmvalue.models.model import PurchaseModel, RetentionModel, SpendModel
 
 SAME = 1e-9  # share of a covariate's variance that the others must leave open
+BEYOND_LEVEL = 12.0  # effect of a level, a factor of 160,000, beyond which it is taken to have no end
+BEYOND_NUMBER = 6.0  # the same of one standard deviation of a number: a factor of 400
 FEW_PATTERNS = 64  # rows for each pattern of covariates from which it pays to sum pattern by pattern
 
 
@@ -35,6 +37,7 @@ class Term(NamedTuple):
     level: str | None
     reference: str | float  # level or number at which it is 0
     scale: float  # standard deviation among the customers
+    is_dummy: bool = False  # whether it is 0 or 1: a level of text, or a column of these numbers
 
 
 class Action(NamedTuple):
@@ -71,11 +74,17 @@ class Design:
         """Standard deviation that belongs to each coefficient."""
         return np.array([self.terms[action.term].scale for action in self.actions])
 
+    @property
+    def farthest(self) -> Array:
+        """How far each standardised coefficient may go before it is taken to have no end."""
+        terms = [self.terms[action.term] for action in self.actions]
+        return np.array([BEYOND_LEVEL * term.scale if term.is_dummy else BEYOND_NUMBER for term in terms])
+
     def effects(self, coefficients: Array) -> tuple[Effect, ...]:
         """Return the effects per unit, from standardised coefficients."""
         found = []
         for action, value in zip(self.actions, (coefficients / self.scales).tolist(), strict=True):
-            column, level, reference, _ = self.terms[action.term]
+            column, level, reference, *_ = self.terms[action.term]
             found.append(Effect(action.processes, column, level, reference, value))
         return tuple(found)
 
@@ -116,11 +125,11 @@ def terms_of(name: str, column: Array, levels: Levels, counts: IntArray) -> list
         there = np.bincount(column.astype(np.int64), weights=counts, minlength=len(levels))
         most = int(there.argmax())  # among the customers of this fit
         others = [place for place in np.flatnonzero(there).tolist() if place != most]
-        made = [(Term(name, levels[place], levels[most], 0.0), column == place) for place in others]
+        made = [(Term(name, levels[place], levels[most], 0.0, is_dummy=True), column == place) for place in others]
     else:
         is_yes_or_no = bool(np.isin(column, (0.0, 1.0)).all())
         centre = 0.0 if is_yes_or_no else float(counts @ column / counts.sum())
-        made = [(Term(name, None, centre, 0.0), column - centre)]
+        made = [(Term(name, None, centre, 0.0, is_yes_or_no), column - centre)]
     found = []
     for term, value in made:
         mean = counts @ value / counts.sum()

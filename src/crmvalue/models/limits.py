@@ -22,7 +22,6 @@ from crmvalue.models.model import PurchaseModel, RetentionModel, SpendModel
 Model: TypeAlias = PurchaseModel | RetentionModel | SpendModel
 AnyModel = TypeVar("AnyModel", PurchaseModel, RetentionModel, SpendModel)
 
-ENDLESS = 6.0  # effect of one standard deviation, a factor of 400, beyond which it is taken to have no end
 LEAST_PENALTY = 1.0  # where effects have no maximum: those of one standard deviation are then about ±1
 LOST = 1e-3  # log-likelihood by which a limit may be below the place where the search for it ended
 NEAR = 1e-6  # log-likelihood that a step to the maximum would still gain
@@ -55,6 +54,9 @@ def best_fit(model: AnyModel, data: Sequence[Array], counts: IntArray, design: D
     design = design.on(model)
     point = np.append(np.log(model.start(*data, counts)), np.zeros(len(design.actions)))
     evaluate = log_likelihood_of(model, data, counts, design)
+    is_free = bool(design.actions) and design.penalty < LEAST_PENALTY  # effects may run away
+    if is_free:
+        evaluate = within(evaluate, design.farthest)
     free: IntArray = np.arange(len(point))
     held: list[str] = []
     params: tuple[float, ...]
@@ -78,8 +80,8 @@ def best_fit(model: AnyModel, data: Sequence[Array], counts: IntArray, design: D
             farthest = int(free[np.argmax(np.abs(ended.point - point)[free])])
             held.append(runs_away(params, effects, farthest))
             is_lost = 2 * len(held) > len(params)
-            if design.actions and design.penalty < LEAST_PENALTY:
-                endless = np.abs(ended.point[len(params) :]) > ENDLESS
+            if is_free:
+                endless = np.abs(ended.point[len(params) :]) > 0.5 * design.farthest
                 if endless.any() or is_lost:
                     names = [effect.name for effect, is_endless in zip(effects, endless, strict=True) if is_endless]
                     return drawn_fit(model, data, counts, design, names)
@@ -87,6 +89,17 @@ def best_fit(model: AnyModel, data: Sequence[Array], counts: IntArray, design: D
                 raise ConvergenceError(no_maximum(model, params, counts))
             free = free[free != farthest]
             point = ended.point
+
+
+def within(evaluate: Callable[[Array], Derivatives], farthest: Array) -> Callable[[Array], Derivatives]:
+    """Return the function without a value where an effect is beyond belief: the search for one without end stops."""
+
+    def bounded(point: Array) -> Derivatives:
+        found = evaluate(point)
+        is_beyond = (np.abs(point[len(point) - len(farthest) :]) > farthest).any()
+        return replace(found, value=np.asarray(np.nan)) if is_beyond else found
+
+    return bounded
 
 
 def drawn_fit(
