@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TypeVar
 
 import narwhals.stable.v2 as nw
@@ -19,18 +18,16 @@ from crmvalue.data.transactions import Transactions
 from crmvalue.errors import ConvergenceError, InputError
 from crmvalue.models.bg_nbd import BG_NBD
 from crmvalue.models.fit import PurchaseFit, SpendFit, fit_purchases
+from crmvalue.models.value_interval import total_value_interval
 from crmvalue.reporting.results import HoldoutCheck, Interval, Missing, RepeatersAlive, ReportSettings, ValueBySegment
 from crmvalue.roi import ReturnOnInvestment, return_on_investment
 from crmvalue.segmentation import Segments
 
 T = TypeVar("T")
-FitT = TypeVar("FitT", PurchaseFit, SpendFit)
 
 TIME_UNIT: TimeUnit = "week"
 YEAR = DAYS_PER_UNIT["year"] / DAYS_PER_UNIT[TIME_UNIT]  # the horizon of the report, in time units
 SHORTEST_WINDOW = 90  # days; in less there is nothing to hold back
-NORMAL_975 = 1.959963984540054  # quantile of the normal distribution for a 95 % interval
-LOG_STEP = 1e-4  # of the central differences: their error is of the order of its square
 FREQUENCY_GROUPS = 8  # 0, 1, ..., 6, 7 and more earlier repeat purchases
 
 
@@ -63,48 +60,19 @@ def interval_of_value(
     purchases: PurchaseFit | Missing,
     spend: SpendFit | Missing,
 ) -> Interval | Missing:
-    """Interval of the total value by the delta method, for parameters as uncertain as their fits say.
-
-    The logarithm of the total is taken as linear in the logarithms of the parameters; the two fits as independent.
-    """
+    """Interval of the total value, for parameters as uncertain as their fits say."""
     if isinstance(value, Missing) or isinstance(purchases, Missing) or isinstance(spend, Missing):
         return Missing(reason="no value")
-
-    def log_total(fit: PurchaseFit, other: SpendFit) -> float:
-        moved = customer_value(
-            summary, fit, other, horizon=value.horizon, discount_rate=value.discount_rate, margin=value.margin
-        )
-        return float(np.log(moved.total))
-
-    def variance() -> float:
-        by_purchases = slopes(purchases, lambda fit: log_total(fit, spend))
-        by_spend = slopes(spend, lambda fit: log_total(purchases, fit))
-        total = by_purchases @ purchases.log_covariance @ by_purchases + by_spend @ spend.log_covariance @ by_spend
-        return float(total)
-
     if not value.total > 0:
         return Missing(reason="nothing is expected")
-    spread = attempt(variance)
-    if isinstance(spread, Missing):
-        return spread
-    if not np.isfinite(spread):
+    if not all(np.isfinite(fit.log_covariance).all() for fit in (purchases, spend)):
         return Missing(reason="a parameter of the model ran to its bound, so its uncertainty is not known")
-    factor = float(np.exp(NORMAL_975 * np.sqrt(spread)))
-    return Interval(low=value.total / factor, high=value.total * factor)
-
-
-def slopes(fit: FitT, measure: Callable[[FitT], float]) -> Array:
-    """Change of a measure with the logarithm of each parameter, by central differences, shape (k,)."""
-    found = []
-    for place in range(len(fit.params)):
-        shift = np.zeros(len(fit.params))
-        shift[place] = LOG_STEP
-        up, down = (
-            replace(fit, params=fit.model.Params(*(np.array(fit.params) * np.exp(sign * shift)).tolist()))
-            for sign in (1, -1)
+    found = attempt(
+        lambda: total_value_interval(
+            summary, purchases, spend, horizon=value.horizon, discount_rate=value.discount_rate, margin=value.margin
         )
-        found.append((measure(up) - measure(down)) / (2 * LOG_STEP))
-    return np.array(found)
+    )
+    return found if isinstance(found, Missing) else Interval(low=found.lower, high=found.upper)
 
 
 def sum_by_segment(segments: Segments, value: CustomerValue) -> ValueBySegment:
