@@ -64,5 +64,11 @@ def plain(value: Any) -> Any:
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return one dict a row, of plain values."""
-    columns = [[plain(value) for value in table[name].tolist()] for name in table.columns]
+    columns = [
+        [
+            None if is_gone else plain(value)
+            for value, is_gone in zip(values.tolist(), values.isna().tolist(), strict=True)
+        ]
+        for _, values in table.items()
+    ]
     return [dict(zip(map(str, table.columns), row, strict=True)) for row in zip(*columns, strict=True)]
