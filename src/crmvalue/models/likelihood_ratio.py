@@ -22,6 +22,7 @@ NESTED = {  # simple and full model: whether the simple one lies on the border o
     ("GEOMETRIC", "BDW"): True,
     ("SBG", "BDW"): False,
     ("DISCRETE_WEIBULL", "BDW"): True,
+    ("DISCRETE_PARETO", "BDW"): True,
 }
 ROUNDING = 1e-6  # log-likelihood by which a richer fit may be below a simple one
 
