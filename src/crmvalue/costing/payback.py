@@ -125,15 +125,7 @@ def channel_payback(
     >>> result.frame["payback_month"].tolist()
     [1.0]
     """
-    if (margin is None) == (contribution is None):
-        raise InputError("margin, contribution: pass just one of them, a share of revenue or a column.")
-    if margin is not None:
-        require_number("margin", margin, at_least=0, at_most=1)
-    require_number("annual_rate", annual_rate, above=-1)
-    if isinstance(months, bool) or not isinstance(months, (int, np.integer)) or months < 0:
-        raise InputError(f"months: got {months!r}. Pass a whole number, at least 0.")
-    if by in MADE:
-        raise InputError(f"by: {by!r} is the name of a column of the result. Rename it.")
+    require_options(margin, contribution, annual_rate, months, by)
     known = transactions_with(transactions, [by, *([contribution] if contribution else [])])
     end = known.audit.last_day if observation_end is None else require_day("observation_end", observation_end)
     ledger = as_ledger(spend, [by])
@@ -148,23 +140,17 @@ def channel_payback(
     said = f"{margin:.1%} of revenue less refunds" if contribution is None else f"the column {contribution!r}"
     earned = np.where(seen, kept * brought * factors, np.nan)
     opened = frames.open_frame(known.frame)
-    per_head = np.divide(earned, heads[:, None], out=np.full(earned.shape, np.nan), where=heads[:, None] > 0)
-    running, cost = np.cumsum(per_head, axis=1), costs_of(paid, heads)
+    cohorts, cells_table = cohort_tables(keys, paid, heads, earned)
     tag, labels = ranked(keys[by])
     pooled, per_age, channel = pool(tag, len(labels), earned, heads, seen, paid)
-    summary = {by: labels, **channel}
-    cohorts = {**keys, "customers": heads, "spend": paid, "cost": cost, "payback_month": first_paid(running, cost)}
-    n_rows, n_ages = len(heads), len(ages)
-    long = {name: np.repeat(values, n_ages) for name, values in keys.items()}
-    long |= {"age": np.tile(ages, n_rows), "contribution": per_head.ravel(), "cumulative": running.ravel()}
-    curves = {by: np.repeat(labels, n_ages), "age": np.tile(ages, len(labels)), "customers": per_age.ravel()}
+    curves = {by: np.repeat(labels, len(ages)), "age": np.tile(ages, len(labels)), "customers": per_age.ravel()}
     curves |= {"contribution": pooled.ravel(), "cumulative": np.cumsum(pooled, axis=1).ravel()}
-    curves |= {"cost": np.repeat(channel["cost"], n_ages)}
+    curves |= {"cost": np.repeat(channel["cost"], len(ages))}
     return ChannelPayback(
-        frame=frames.like(summary, opened),
+        frame=frames.like({by: labels, **channel}, opened),
         curves=frames.like(curves, opened),
         cohorts=frames.like(cohorts, opened),
-        cells=frames.like(long, opened),
+        cells=frames.like(cells_table, opened),
         by=by,
         months=int(months),
         margin=math.nan if margin is None else margin,
@@ -172,6 +158,32 @@ def channel_payback(
         observation_end=end,
         assumptions=words(ledger, by, said, annual_rate, last),
     )
+
+
+def require_options(margin: float | None, contribution: str | None, annual_rate: float, months: int, by: str) -> None:
+    """Raise InputError unless the options are in their ranges."""
+    if (margin is None) == (contribution is None):
+        raise InputError("margin, contribution: pass just one of them, a share of revenue or a column.")
+    if margin is not None:
+        require_number("margin", margin, at_least=0, at_most=1)
+    require_number("annual_rate", annual_rate, above=-1)
+    if isinstance(months, bool) or not isinstance(months, (int, np.integer)) or months < 0:
+        raise InputError(f"months: got {months!r}. Pass a whole number, at least 0.")
+    if by in MADE:
+        raise InputError(f"by: {by!r} is the name of a column of the result. Rename it.")
+
+
+def cohort_tables(
+    keys: dict[str, AnyArray], paid: Array, heads: IntArray, earned: Array
+) -> tuple[dict[str, AnyArray], dict[str, AnyArray]]:
+    """Return one row a channel and cohort, and one row a channel, cohort and age."""
+    per_head = np.divide(earned, heads[:, None], out=np.full(earned.shape, np.nan), where=heads[:, None] > 0)
+    running, cost = np.cumsum(per_head, axis=1), costs_of(paid, heads)
+    cohorts = {**keys, "customers": heads, "spend": paid, "cost": cost, "payback_month": first_paid(running, cost)}
+    n_rows, n_ages = earned.shape
+    cells = {name: np.repeat(values, n_ages) for name, values in keys.items()}
+    cells |= {"age": np.tile(np.arange(n_ages), n_rows)}
+    return cohorts, cells | {"contribution": per_head.ravel(), "cumulative": running.ravel()}
 
 
 def cohort_grid(
