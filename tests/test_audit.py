@@ -96,8 +96,8 @@ def test_two_periods_by_hand():
     assert audit.cohort["revenue_per_member_so_far"].tolist() == [18.0, 24.0]
     assert audit.spread.set_index("measure").loc["revenue", ["mean", "p0", "p50", "p100"]].tolist() == [8, 4, 8, 12]
     assert audit.sentences[1].startswith(
-        "From January 2024 to February 2024, 1 customers stayed, 1 were new, 1 came back and 1 left, and revenue "
-        "changed by -12"
+        "From January 2024 to February 2024, 1 customers stayed, 1 were new, 1 came back and 1 did not buy, and "
+        "revenue changed by -12"
     )
 
 
@@ -195,3 +195,46 @@ def test_audits_that_cannot_be_are_refused():
         customer_base_audit(rows, period="month", cohort="2024-02-01", observation_end="2024-02-29")
     with pytest.raises(InputError, match="nobody bought in April 2024 or in the month before"):
         customer_base_audit(rows, period="month", observation_end="2024-04-30")
+    with pytest.raises(InputError, match=r"observation_start: 2024-01-06 is after the first row \(2024-01-05\)"):
+        customer_base_audit(rows, period="month", observation_start="2024-01-06", observation_end="2024-02-29")
+    with pytest.raises(InputError, match="fewer than two complete months"):
+        customer_base_audit(rows, period="month", observation_start="2024-01-05", observation_end="2024-02-29")
+
+
+def test_a_first_period_that_was_not_observed_from_its_beginning_is_marked_and_never_compared():
+    rows = rows_of([("ann", "2024-01-20", 1.0), ("ann", "2024-02-05", 1.0), ("bob", "2024-03-05", 1.0)])
+    audit = customer_base_audit(rows, period="month", observation_start="2024-01-20", observation_end="2024-03-31")
+    assert audit.base["is_complete"].tolist() == [False, True, True]
+    cells = audit.cohorts.set_index(["cohort", "age"])["is_complete"]
+    assert not cells.loc[pd.Timestamp("2024-01-01"), 0]
+    assert cells.drop((pd.Timestamp("2024-01-01"), 0)).all()
+    assert audit.notes == ()
+    first = customer_base_audit(
+        rows, period="month", cohort="2024-01-20", observation_start="2024-01-20", observation_end="2024-03-31"
+    )
+    assert first.sentences[2].startswith("Of the customers who first came in January 2024, 0.0% bought 2 months later")
+    silent = customer_base_audit(rows, period="month", observation_end="2024-03-31")
+    assert "The first row is of 2024-01-20, 19 days after the first period began" in silent.notes[0]
+    assert silent.base["is_complete"].all()
+    whole = customer_base_audit(rows, period="month", observation_start="2024-01-01", observation_end="2024-03-31")
+    assert whole.base["is_complete"].all()
+    assert whole.notes == ()
+
+
+def test_sentences_call_it_profit_only_where_a_margin_was_named():
+    rows = random_rows(3)
+    assert not any("profit" in text for text in customer_base_audit(rows).sentences)
+    assert "of the profit." in customer_base_audit(rows, margin=0.5).sentences[0]
+    kept = prepare_transactions(rows, keep=["kept"])
+    assert "of the profit." in customer_base_audit(kept, margin="kept").sentences[0]
+
+
+def test_the_sentence_on_cohorts_says_how_many_it_compares_with():
+    days = ["2024-01-05", "2024-02-05", "2024-03-05", "2024-04-05"]
+    rows = [(f"new {number}", day, 1.0) for number, day in enumerate(days)]
+    one = customer_base_audit(rows_of(rows), period="month", observation_end="2024-04-30")
+    assert one.sentences[3].endswith("of the one cohort before (without the first), 0.0%.")
+    two = customer_base_audit(
+        rows_of([*rows, ("new 4", "2024-05-05", 1.0)]), period="month", observation_end="2024-05-31"
+    )
+    assert two.sentences[3].endswith("of the 2 cohorts before (without the first), 0.0%.")

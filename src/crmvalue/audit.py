@@ -17,6 +17,7 @@ from crmvalue._core.types import AnyArray, Day, Frame, Period
 from crmvalue.data.cohorts import CohortTotals, cohort_totals, last_observed_day
 from crmvalue.data.transactions import Transactions, as_transactions
 from crmvalue.errors import InputError
+from crmvalue.retention.bridge import notes_on_start, require_start
 from crmvalue.retention.cohort_table import require_margin
 from crmvalue.retention.lenses import change_table, compared_periods, decile_table, driver_table, spread_table
 from crmvalue.retention.shares import share_of
@@ -34,7 +35,10 @@ class CustomerBaseAudit:
     of the two periods). Lens 3, one cohort over time: `cohort` (age, period, customers, share, orders_per_customer,
     order_value, revenue, profit, revenue_per_member, revenue_per_member_so_far). Lens 4, cohorts at equal age:
     `cohorts`, the same columns of all cohorts. Lens 5, the whole base: `base` (period, customers, revenue, profit,
-    revenue_of_new, share_of_new, is_complete). Cells of periods that have not ended are marked by is_complete.
+    revenue_of_new, share_of_new, is_complete). Revenue is amounts less refunds; refunds before a customer's first
+    purchase in the data count in the period of that purchase, and those of customers who never bought do not count in
+    lenses 3 to 5. Cells of periods that have not ended, or of which the beginning was not observed, are marked by
+    is_complete.
     """
 
     spread: Frame
@@ -49,7 +53,9 @@ class CustomerBaseAudit:
     current: np.datetime64  # first day of the last complete period
     previous: np.datetime64  # first day of the period before it
     followed: np.datetime64  # first day of the cohort of lens 3
+    observation_start: np.datetime64  # first day that counts
     observation_end: np.datetime64  # last day that counts
+    notes: tuple[str, ...] = ()  # what deserves care: a first period that may not be complete
 
     __repr__ = result_text
     _repr_html_ = result_html
@@ -61,6 +67,7 @@ def customer_base_audit(
     period: Period = "quarter",
     margin: float | str = 1.0,
     cohort: Day | None = None,
+    observation_start: Day | None = None,
     observation_end: Day | None = None,
 ) -> CustomerBaseAudit:
     r"""Look at a customer base through five lenses, and say in a sentence what each shows.
@@ -76,6 +83,9 @@ def customer_base_audit(
     cohort : day, optional
         A day in the period of the cohort to follow. By default the second one: the first holds, besides new
         customers, all old ones who were there when the data began.
+    observation_start : day, optional
+        Day on which the data begin; a period that began before it is not complete. By default the first period is
+        taken to be complete, with a note if more than a tenth of it lies before the first row.
     observation_end : day, optional
         Last day that counts; the last one in the data if not given.
 
@@ -87,8 +97,8 @@ def customer_base_audit(
     Raises
     ------
     InputError
-        If there are fewer than two complete periods with purchases, the margin is missing, or nobody first bought in
-        the period of `cohort`.
+        If there are fewer than two complete periods with purchases, the margin is missing, `observation_start` is
+        after the first row, or nobody first bought in the period of `cohort`.
 
     Notes
     -----
@@ -96,9 +106,9 @@ def customer_base_audit(
     is customers × orders per customer × revenue per order × margin; the effect of factor :math:`x` on its change is
     :math:`L \ln (x_1 / x_0)` with :math:`L = (\pi_1 - \pi_0) / \ln (\pi_1 / \pi_0)`, so that the four effects add up
     without a rest. An audit looks at one base: for groups, such as regions, audit the transactions of each with the
-    same `observation_end`; sums add up to the whole where each customer is in one group. The first period is taken to
-    be complete. Its cohort is left out where cohorts are compared, as it holds customers of earlier times, unless there
-    is no other.
+    same `observation_end`; sums add up to the whole where each customer is in one group. The cohort of the first period
+    is left out where cohorts are compared, as it holds customers of earlier times, unless there is no other. The
+    sentences speak of revenue where `margin` is 1, and of profit otherwise.
 
     References
     ----------
@@ -129,8 +139,10 @@ def customer_base_audit(
     require_margin(margin, model)
     end = last_observed_day(checked, observation_end)
     totals = cohort_totals(checked, end, period, margin=margin, orders=True)
-    current = last_complete(totals, end, period)
-    table = cohort_columns(totals, end, period)
+    start, notes = first_observed_day(checked, observation_start, period)
+    earliest = int(period_numbers(np.array([start - 1]), period)[0]) + 1  # the first period that begins by then
+    current = last_complete(totals, earliest, end, period)
+    table = cohort_columns(totals, earliest, end, period)
     chosen = cohort_to_follow(totals, cohort, period)
     compared = compared_periods(checked, end, period, current, margin)
     if not compared.both.bought.any(axis=0).all():
@@ -148,24 +160,38 @@ def customer_base_audit(
             if name not in ("cohort", "cohort_size", "is_complete")
         },
         "cohorts": table,
-        "base": base_columns(totals, end, period),
+        "base": base_columns(totals, earliest, end, period),
     }
     days = first_days(np.array([current, current - 1, chosen]), period)
     return CustomerBaseAudit(
         **{name: like(columns, model) for name, columns in lenses.items()},
-        sentences=sentences(lenses, current, chosen, period),
+        sentences=sentences(lenses, current, chosen, period, "revenue" if margin == 1 else "profit"),
         period=period,
         current=days[0],
         previous=days[1],
         followed=days[2],
+        observation_start=start,
         observation_end=end,
+        notes=notes,
     )
 
 
-def last_complete(totals: CohortTotals, end: np.datetime64, period: Period) -> int:
+def first_observed_day(
+    transactions: Transactions, given: Day | None, period: Period
+) -> tuple[np.datetime64, tuple[str, ...]]:
+    """Return the first day that counts, and a note if that is taken to be long before the first row."""
+    begun = transactions.audit.first_day
+    if given is not None:
+        return require_start(given, begun), ()
+    first = int(period_numbers(np.array([begun]), period)[0])
+    starts = first_days(np.array([first, first + 1]), period)
+    return starts[0], notes_on_start(begun, starts, f"the first {period} is then not complete, and compared with none")
+
+
+def last_complete(totals: CohortTotals, earliest: int, end: np.datetime64, period: Period) -> int:
     """Return the number of the last period that has ended; at least one is needed before it."""
     last = int(period_numbers(np.array([end + 1]), period)[0]) - 1
-    if last - int(totals.period.min()) < 1:
+    if last - max(earliest, int(totals.period.min())) < 1:
         raise InputError(
             f"period: the data hold fewer than two complete {period}s. Pass a shorter period than {period!r}."
         )
@@ -183,7 +209,7 @@ def cohort_to_follow(totals: CohortTotals, cohort: Day | None, period: Period) -
     return number
 
 
-def cohort_columns(totals: CohortTotals, end: np.datetime64, period: Period) -> dict[str, AnyArray]:
+def cohort_columns(totals: CohortTotals, earliest: int, end: np.datetime64, period: Period) -> dict[str, AnyArray]:
     """Columns of all cohorts by age, up to the period of `end`; 0 where nobody came."""
     last = int(period_numbers(np.array([end]), period)[0])
     cohorts = np.unique(totals.cohort)
@@ -212,11 +238,11 @@ def cohort_columns(totals: CohortTotals, end: np.datetime64, period: Period) -> 
         "profit": found["margin"],
         "revenue_per_member": found["revenue"] / size,
         "revenue_per_member_so_far": so_far / size,
-        "is_complete": first_days(cohort + age + 1, period) <= end + 1,
+        "is_complete": (first_days(cohort + age + 1, period) <= end + 1) & (cohort + age >= earliest),
     }
 
 
-def base_columns(totals: CohortTotals, end: np.datetime64, period: Period) -> dict[str, AnyArray]:
+def base_columns(totals: CohortTotals, earliest: int, end: np.datetime64, period: Period) -> dict[str, AnyArray]:
     """Columns of all customers by period."""
     first, last = int(totals.period.min()), int(period_numbers(np.array([end]), period)[0])
     number, at = np.arange(first, last + 1), totals.period - first
@@ -233,30 +259,32 @@ def base_columns(totals: CohortTotals, end: np.datetime64, period: Period) -> di
         "profit": sums["profit"],
         "revenue_of_new": of_new,
         "share_of_new": share_of(of_new, sums["revenue"]),
-        "is_complete": first_days(number + 1, period) <= end + 1,
+        "is_complete": (first_days(number + 1, period) <= end + 1) & (number >= earliest),
     }
 
 
-def sentences(lenses: dict[str, dict[str, AnyArray]], current: int, chosen: int, period: Period) -> tuple[str, ...]:
+def sentences(
+    lenses: dict[str, dict[str, AnyArray]], current: int, chosen: int, period: Period, kept: str
+) -> tuple[str, ...]:
     """Say in a sentence what each lens shows."""
     now, then = said(current, period), said(current - 1, period)
     deciles, spread, change, drivers = (lenses[name] for name in ("deciles", "spread", "change", "drivers"))
     first = (
         f"In {now}, {deciles['customers'].sum():,} customers bought {spread['mean'][0]:.2f} times on average and half "
         f"of them spent at most {spread['p50'][1]:,.2f}; the best tenth brought {share(deciles['profit_share'][0])} of "
-        "the profit."
+        f"the {kept}."
     )
     stayed, new, returned, left = (int(n) for n in change["customers"][:4])
     effect = drivers["effect_on_profit"]
     strongest = (
-        f"; most of the change in profit is due to {drivers['factor'][np.argmax(np.abs(effect))]} "
+        f"; most of the change in {kept} is due to {drivers['factor'][np.argmax(np.abs(effect))]} "
         f"({effect[np.argmax(np.abs(effect))]:+,.0f})"
         if np.isfinite(effect).all()
         else ""
     )
     second = (
         f"From {then} to {now}, {stayed:,} customers stayed, {new:,} were new, {returned:,} came back and {left:,} "
-        f"left, and revenue changed by {change['revenue_change'].sum():+,.0f}{strongest}."
+        f"did not buy, and revenue changed by {change['revenue_change'].sum():+,.0f}{strongest}."
     )
     return (first, second, *cohort_sentences(lenses, chosen, period), base_sentence(lenses["base"], now, then))
 
@@ -264,12 +292,12 @@ def sentences(lenses: dict[str, dict[str, AnyArray]], current: int, chosen: int,
 def cohort_sentences(lenses: dict[str, dict[str, AnyArray]], chosen: int, period: Period) -> tuple[str, str]:
     """Say how one cohort went on, and how the youngest compares with those before it at the same age."""
     followed = lenses["cohort"]
-    n = len(followed["age"])
     third = f"The cohort of {said(chosen, period)} has not completed its first {period} yet."
-    if n:
+    if len(followed["age"]):
+        age = followed["age"][-1]
         third = (
             f"Of the customers who first came in {said(chosen, period)}, {share(followed['share'][-1])} bought "
-            f"{n - 1} {period}{'s' if n != 2 else ''} later; each has brought "
+            f"{age} {period}{'s' if age != 1 else ''} later; each has brought "
             f"{followed['revenue_per_member_so_far'][-1]:,.2f} so far."
         )
     table = lenses["cohorts"]
@@ -278,10 +306,11 @@ def cohort_sentences(lenses: dict[str, dict[str, AnyArray]], chosen: int, period
         return third, f"Fewer than two cohorts have completed the {period} after their first."
     older = rows[1:-1] if len(rows) > 2 else rows[:-1]
     pooled = table["customers"][older].sum() / table["cohort_size"][older].sum()
+    before = f"the {len(older)} cohorts before" if len(older) > 1 else "the one cohort before"
     youngest = said(int(period_numbers(table["cohort"][rows[-1:]], period)[0]), period)
     return third, (
         f"In the {period} after their first, {share(table['share'][rows[-1]])} of the customers of {youngest} bought "
-        f"again; of the cohorts before{' but the first' if len(rows) > 2 else ''}, {share(pooled)}."
+        f"again; of {before}{' (without the first)' if len(rows) > 2 else ''}, {share(pooled)}."
     )
 
 

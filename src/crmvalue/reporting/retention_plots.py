@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crmvalue._core.types import AnyArray, Array, BoolArray, Frame
-from crmvalue.reporting.drawing import HEAT, PALETTE, STACK, is_narrow, legend, period_ticks, tidy, write
+from crmvalue.reporting.drawing import HEAT, PALETTE, STACK, is_narrow, legend, tidy, write
 from crmvalue.reporting.formats import count_text, money_tick, share_text
 from crmvalue.reporting.shown import columns
 
@@ -187,7 +187,9 @@ def plot_cohort_stack(audit: CustomerBaseAudit, ax: Axes, *, currency: str = "")
         above = above + values
     ax.set_xlim(-0.6, len(periods) - 0.4)
     ax.yaxis.set_major_formatter(lambda y, _: money_tick(y, currency))
-    period_ticks(ax, periods)
+    every = -(-len(periods) // (5 if is_narrow(ax) else 10))
+    shown = np.arange(len(periods))[::-1][::every][::-1]  # the last one among them
+    ax.set_xticks(shown, [period_name(periods[row], audit.period).replace(" ", "\n") for row in shown])
     tidy(ax, values_on="y")
     legend(ax, columns=3)
     return ax
