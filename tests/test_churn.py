@@ -174,6 +174,17 @@ def test_the_silence_is_chosen_from_the_times_between_purchases():
     assert churn_rates(rows_of(*rows), inactive_after=60).choice == "given"
 
 
+def test_of_those_counted_as_lost_the_share_who_still_return_is_that_of_the_curve_beyond_the_silence():
+    # as above: 103 of the 200 purchases are followed by none within 40 days, and 3 of these by one after 100
+    rows = [(k, "2024-01-01", 1.0) for k in range(100)]
+    rows += [(k, "2024-02-10" if k < 97 else "2024-04-10", 1.0) for k in range(100)]
+    for silence in ("auto", 40, 60):
+        rates = churn_rates(rows_of(*rows), inactive_after=silence, observation_end="2025-02-04")
+        assert rates.share_still_returning == pytest.approx(3 / 103, rel=1e-12)
+    late = churn_rates(rows_of(*rows), inactive_after=200, observation_end="2025-02-04")
+    assert np.isnan(late.share_still_returning)  # nobody was seen to return so late
+
+
 def test_no_silence_can_be_chosen_if_nobody_ever_came_back():
     with pytest.raises(InputError, match="nobody has bought on two days.*Pass a number of days"):
         churn_rates(rows_of(("ann", "2024-01-10", 1.0), ("bob", "2024-02-10", 1.0)))

@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from crmvalue.errors import InputError
+from crmvalue.retention.bridge import revenue_bridge
+from crmvalue.retention.contract_bridge import contract_revenue_bridge
 from crmvalue.retention.contract_rates import contract_churn_rates
 from crmvalue.retention.contracts import contract_lifetimes, prepare_contracts
+from crmvalue.retention.rates import churn_rates
 from crmvalue.retention.survival import retention_curve
 from tests.conftest import to_pandas
 from tests.retention.test_bridge import some_contracts
@@ -179,9 +182,54 @@ def test_options_that_cannot_be_are_refused():
         contracts_of(("ann", "2024-01-01", None), overlaps="keep")
     with pytest.raises(InputError, match="observation_end: 2023-12-01 is before the first contract"):
         contract_churn_rates(contracts, observation_end="2023-12-01")
-    with pytest.raises(InputError, match="column 'plan' is missing"):
+    with pytest.raises(InputError, match=r"no column 'plan' to group by \(none was kept\). Keep it: prepare_contracts"):
         contract_churn_rates(contracts, by="plan", observation_end="2024-02-01")
     with pytest.raises(InputError, match="no contract runs between them"):
         contract_lifetimes(contracts, observation_end="2023-12-01")
     with pytest.raises(InputError, match="observation_start: 2024-03-01 is after observation_end"):
         contract_lifetimes(contracts, observation_start="2024-03-01", observation_end="2024-02-01")
+
+
+@pytest.mark.parametrize("pause", [0, 10])
+def test_a_period_that_has_ended_but_cannot_be_judged_has_a_note_with_the_day_to_pass(pause):
+    rows = [("ann", "2024-01-01", None), ("bob", "2024-01-01", "2024-02-29")]
+    frame = pd.DataFrame(rows, columns=["customer_id", "start", "end"]).assign(fee=5.0)
+    contracts = prepare_contracts(frame, amount="fee", longest_pause=pause)
+    early = contract_churn_rates(contracts, observation_end="2024-02-29")
+    assert early.frame["lost"].isna().tolist() == [False, True]
+    assert early.notes[0].startswith("From 2024-02-01 on nothing is judged: a contract that ends by 2024-02-29")
+    assert contract_revenue_bridge(contracts, observation_end="2024-02-29").notes == early.notes
+    named = early.notes[0].split("up to ")[-1].split(",")[0]
+    later = contract_churn_rates(contracts, observation_end=named)
+    assert later.frame["lost"].iloc[1] == 1
+    assert later.notes == ()
+    day_before = np.datetime64(named) - 1
+    assert contract_churn_rates(contracts, observation_end=day_before).frame["lost"].isna().iloc[1]
+
+
+def test_the_last_day_of_a_period_parts_a_customer_lost_from_a_contract_that_one_who_stays_gives_up():
+    rows = [("ann", "2024-01-01", "2024-01-31", 5.0), ("bob", "2024-01-01", "2024-01-31", 7.0)]
+    rows += [("bob", "2024-01-01", None, 3.0)]
+    frame = pd.DataFrame(
+        [(*row[:1], "2023-12-01", *row[2:]) for row in rows], columns=["customer_id", "start", "end", "fee"]
+    )
+    contracts = prepare_contracts(frame, amount="fee")
+    table = contract_revenue_bridge(contracts, observation_end="2024-03-01").frame.set_index("period")
+    assert table.loc["2024-01-01", ["lost", "contracted"]].tolist() == [5.0, 0.0]
+    assert table.loc["2024-02-01", ["lost", "contracted"]].tolist() == [0.0, 7.0]
+
+
+def test_the_audit_of_contracts_is_a_frame_of_its_counts():
+    contracts = contracts_of(
+        ("ann", "2024-01-01", "2024-01-31"), ("ann", "2024-02-01", None), (None, "2024-01-01", None)
+    )
+    counts = contracts.audit.to_frame().set_index("rule")["rows"]
+    assert counts[["rows_in", "missing_customer", "rows_out", "renewals"]].tolist() == [3, 1, 2, 1]
+
+
+def test_contracts_passed_as_transactions_are_sent_to_the_function_for_them():
+    contracts = contracts_of(("ann", "2024-01-01", None))
+    with pytest.raises(InputError, match="got Contracts. For customers with a contract, use contract_churn_rates"):
+        churn_rates(contracts)
+    with pytest.raises(InputError, match="got Contracts. For customers with a contract, use contract_revenue_bridge"):
+        revenue_bridge(contracts)

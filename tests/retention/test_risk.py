@@ -1,6 +1,7 @@
 """Early warning: arithmetic by hand, oracles for the scores, and a backtest on published data."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,10 @@ from scipy.stats import mannwhitneyu
 from crmvalue.data.samples import load_cdnow
 from crmvalue.data.summary import summarize_customers
 from crmvalue.errors import InputError
+from crmvalue.models import nbd
 from crmvalue.models.bg_nbd import BG_NBD, Params
 from crmvalue.models.fit import PurchaseFit
+from crmvalue.models.nbd import NBD
 from crmvalue.retention.backtest import area_under_curve, calibration_table, lift, risk_backtest
 from crmvalue.retention.risk import churn_risk
 from tests.conftest import to_pandas
@@ -186,3 +189,29 @@ def test_a_backtest_without_a_holdout_or_without_a_difference_is_refused():
 def test_results_of_a_backtest_do_not_depend_on_the_time_unit():
     week, day = (risk_backtest(load_cdnow(), calibration_end="1997-09-30", time_unit=unit) for unit in ("week", "day"))
     np.testing.assert_allclose(week.scores["auc"], day.scores["auc"], atol=1e-4)
+
+
+def test_a_fit_in_which_nobody_leaves_says_that_its_list_has_no_order():
+    params = nbd.Params(r=0.5, alpha=5.0)
+    fit = replace(FIT, model=NBD, params=params, log_covariance=np.eye(2), health=("The simpler model.",))
+    risk = churn_risk(CUSTOMERS, fit, horizon=39)
+    assert risk.value_at_risk == 0
+    assert risk.notes[0] == "The simpler model."
+    assert "By NBD every customer is still there" in risk.notes[1]
+    assert "lifecycle_stage" in risk.notes[1]
+    assert churn_risk(CUSTOMERS, FIT, horizon=39).notes == ()
+
+
+def test_a_backtest_names_the_model_that_was_fitted_and_not_the_one_asked_for():
+    rng = np.random.default_rng(5)
+    rows = [
+        (who, np.datetime64("2023-01-01") + int(day))
+        for who, rate in enumerate(rng.gamma(1.0, 1 / 40, 400))
+        for day in np.cumsum(np.append(rng.integers(0, 60), rng.exponential(1 / rate, 60)))
+        if day < 500
+    ]
+    frame = pd.DataFrame(rows, columns=["customer_id", "date"]).assign(amount=1.0)
+    frame["date"] = frame["date"].astype("datetime64[s]")
+    test = risk_backtest(frame, calibration_end="2024-01-31")
+    assert test.fit.model is NBD  # nobody ever left
+    assert test.scores["rule"].tolist() == ["NBD", "silence", "one purchase"]

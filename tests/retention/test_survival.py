@@ -159,9 +159,13 @@ def test_a_curve_that_empties_before_others_enter_says_where():
     assert again.frame["retained"].tolist() == [0.5]
 
 
-def test_nobody_who_left_gives_an_empty_curve_and_no_median():
+def test_a_group_in_which_nobody_left_has_one_row_at_its_last_age_and_no_median():
     curve = retention_curve(pd.DataFrame({"duration": [3.0, 4.0], "has_left": False, "group": ["a", "b"]}), by="group")
-    assert len(curve.frame) == 0
+    assert curve.frame[["group", "time", "at_risk", "left", "retained"]].to_numpy().tolist() == [
+        ["a", 3.0, 1, 0, 1.0],
+        ["b", 4.0, 1, 0, 1.0],
+    ]
+    assert curve.frame[["lower", "upper"]].isna().all(axis=None)
     assert curve.groups["median"].isna().all()
     assert curve.log_rank is None
 
@@ -250,3 +254,24 @@ def test_the_pooled_rate_lies_between_the_least_and_the_greatest_rate(losses):
 def test_survivors_that_cannot_be_are_refused(survivors, message):
     with pytest.raises(InputError, match=message):
         survivor_rates(survivors)
+
+
+def test_retained_at_reads_the_step_curve_of_each_group_and_stops_where_nobody_was_followed(as_engine):
+    frame = pd.DataFrame(
+        {
+            "duration": [1.0, 2.0, 3.0, 4.0, 6.0, 7.0],
+            "has_left": [1, 0, 1, 0, 0, 0],
+            "group": ["old", "old", "old", "old", "young", "young"],
+        }
+    )
+    curve = retention_curve(as_engine(frame), by="group")
+    found = to_pandas(curve.retained_at([0.5, 3.0, 4.0, 5.0, 7.5])).sort_values(["group", "age"])
+    assert type(curve.retained_at([1])) is type(curve.frame)
+    nan = np.nan
+    np.testing.assert_allclose(
+        found["retained"].astype(float), [1, 3 / 8, 3 / 8, nan, nan, 1, 1, 1, 1, nan], rtol=1e-12
+    )
+    at_three = to_pandas(curve.frame).query("group == 'old' and time == 3")
+    np.testing.assert_allclose(float(found["lower"].iloc[1]), float(at_three["lower"].iloc[0]), rtol=1e-12)
+    with pytest.raises(InputError, match="ages: missing or negative"):
+        curve.retained_at([-1])

@@ -20,7 +20,7 @@ from crmvalue.models.bg_nbd import BG_NBD
 from crmvalue.models.fit import PurchaseFit, fit_purchases
 from crmvalue.models.model import PurchaseModel
 from crmvalue.retention.rates import checked_silence
-from crmvalue.retention.timing import chosen_silence
+from crmvalue.retention.timing import chosen_silence, silence_curve
 
 DECILES = 10
 KEYS = ["frequency", "recency", "T", "days_since_last", "_crm_silent"]
@@ -30,7 +30,7 @@ KEYS = ["frequency", "recency", "T", "days_since_last", "_crm_silent"]
 class RiskBacktest:
     """How well a model, and two rules of thumb, told who would buy nothing in a holdout period.
 
-    Columns of `scores`, one row a way to predict, in the engine of the transactions: rule (the model's name,
+    Columns of `scores`, one row a way to predict, in the engine of the transactions: rule (name of the fitted model,
     "silence": gone who has been silent for `inactive_after` days, "one purchase": gone who bought once); predicted
     (mean probability to buy nothing); brier (mean squared error of the probability: lower is better); auc (chance
     that one who bought nothing is ranked above one who bought); lift (share who bought nothing among the riskiest
@@ -128,15 +128,16 @@ def risk_backtest(
     if observed in (0.0, 1.0):
         who = "all customers" if observed else "none of the customers"
         raise InputError(f"calibration_end: {who} bought nothing in the holdout period, so nothing is told apart.")
+    gaps = purchase_gaps(checked, cut)
     days = (
-        chosen_silence(purchase_gaps(checked, cut), day_as_number(cut), "week")[0]
+        chosen_silence(silence_curve(gaps, day_as_number(cut)), gaps.n_customers, "week")[0]
         if isinstance(inactive_after, str)
         else int(inactive_after)
     )
     probability = silence_probability(fit, split.duration, *(rows[name].astype(float) for name in KEYS[:3]))
     since, frequency = rows["days_since_last"].astype(float), rows["frequency"].astype(float)
     rules = {
-        model.name: (probability, probability),
+        fit.model.name: (probability, probability),
         "silence": ((since >= days).astype(float), since),
         "one purchase": ((frequency == 0).astype(float), -frequency),
     }

@@ -16,6 +16,7 @@ from crmvalue._core.types import AnyArray, Array, Day, Frame, IntArray, Period
 from crmvalue.data.cohorts import NEVER, day_as_number, eager_arrays, last_observed_day, require_purchases
 from crmvalue.data.transactions import Transactions, as_transactions
 from crmvalue.errors import InputError
+from crmvalue.retention.contracts import refuse_contracts
 from crmvalue.retention.groups import group_values, grouped_arrays, require_one_group, rows_by_group
 from crmvalue.retention.shares import share_of
 
@@ -115,18 +116,18 @@ def revenue_bridge(
     0                    0.5                 0.333333          0.6
     """
     require_option("period", period, PERIODS)
+    refuse_contracts(transactions, "contract_revenue_bridge")
     checked = as_transactions(transactions)
     end = last_observed_day(checked, observation_end)
     begun = checked.audit.first_day
-    if observation_start is not None and (start := require_day("observation_start", observation_start)) > begun:
-        raise InputError(f"observation_start: {start} is after the first row ({begun}). Leave out earlier rows first.")
+    start = begun if observation_start is None else require_start(observation_start, begun)
     groups = sums_by_group(checked, end, period, by)
     require_purchases(int(sum(sums["_crm_n"].sum() for _, sums in groups)), end)
     first = int(min(sums["period"].min(initial=NEVER) for _, sums in groups))
     last = int(period_numbers(np.array([end]), period)[0])
     starts = first_days(np.arange(first, last + 2), period)
     whole = starts[1:] <= end + 1
-    whole[0] &= observation_start is None or starts[0] >= np.datetime64(start)
+    whole[0] &= observation_start is None or starts[0] >= start
     tables = [bridge_table(dense_sums(sums, first, last), starts, whole, period) for _, sums in groups]
     table = {name: np.concatenate([part[name] for part in tables]) for name in tables[0]}
     names = {by: np.array([name for name, _ in groups]).repeat(len(starts) - 2)} if by else {}
@@ -136,18 +137,28 @@ def revenue_bridge(
         by=by,
         observation_start=starts[0] if observation_start is None else start,
         observation_end=end,
-        notes=notes_on_start(begun, starts) if observation_start is None else (),
+        notes=()
+        if observation_start is not None
+        else notes_on_start(begun, starts, "the first change is then missing, and not too large"),
     )
 
 
-def notes_on_start(begun: np.datetime64, starts: AnyArray) -> tuple[str, ...]:
+def require_start(observation_start: Day, begun: np.datetime64) -> np.datetime64:
+    """Return the day on which the data begin, which no row may precede."""
+    start = require_day("observation_start", observation_start)
+    if start > begun:
+        raise InputError(f"observation_start: {start} is after the first row ({begun}). Leave out earlier rows first.")
+    return start
+
+
+def notes_on_start(begun: np.datetime64, starts: AnyArray, then: str) -> tuple[str, ...]:
     """Say if a good part of the first period, which is taken to be complete, lies before the first row."""
     silent, length = (int((day - starts[0]).astype(np.int64)) for day in (begun, starts[1]))
     if silent * 10 <= length:
         return ()
     return (
         f"The first row is of {begun}, {silent} days after the first period began. If the data begin there, pass it as "
-        "observation_start: the first change is then missing, and not too large.",
+        f"observation_start: {then}.",
     )
 
 

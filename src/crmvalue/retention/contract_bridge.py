@@ -14,7 +14,7 @@ from crmvalue._core.types import AnyArray, Array, BoolArray, Day, Period
 from crmvalue.data.cohorts import day_as_number
 from crmvalue.errors import InputError
 from crmvalue.retention.bridge import RevenueBridge
-from crmvalue.retention.contract_rates import is_judged, period_starts, revenue_at, stays_by_group
+from crmvalue.retention.contract_rates import is_judged, notes_on_end, period_starts, revenue_at, stays_by_group
 from crmvalue.retention.contracts import Contracts
 from crmvalue.retention.shares import share_of
 
@@ -50,7 +50,10 @@ def contract_revenue_bridge(
     Notes
     -----
     The parts are those of `revenue_bridge`, with the amounts a month that run on the evening before the period and on
-    its last evening. A customer in a pause pays 0 and is contracted, not lost.
+    its last evening. A customer in a pause pays 0 and is contracted, not lost. Who leaves on the last day of a period
+    is lost in it. One contract of a customer who stays that ends on this day still runs on its evening: what she then
+    pays less counts in the next period, since a renewal at another price begins on the first day of that. As in
+    `contract_churn_rates`, a period is judged once renewals after its last day would have been seen; `notes` says so.
 
     Examples
     --------
@@ -84,7 +87,7 @@ def contract_revenue_bridge(
         by=by,
         observation_start=starts[0],
         observation_end=end,
-        notes=(),
+        notes=notes_on_end(contracts, starts, end),
     )
 
 

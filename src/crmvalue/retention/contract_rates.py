@@ -17,7 +17,7 @@ from crmvalue._core.types import AnyArray, Array, BoolArray, Day, Frame, IntArra
 from crmvalue.data.cohorts import day_as_number
 from crmvalue.errors import InputError
 from crmvalue.retention.contracts import Contracts
-from crmvalue.retention.groups import codes_of, require_groups
+from crmvalue.retention.groups import codes_of, require_groups, require_kept
 from crmvalue.retention.shares import share_of
 
 
@@ -40,6 +40,7 @@ class ContractChurn:
     longest_pause: int  # days without a contract that are no departure
     observation_end: np.datetime64  # last day that counts
     n_stays: int  # stays that begin by `observation_end`
+    notes: tuple[str, ...] = ()  # why a period whose last day has come is not judged yet
 
     __repr__ = result_text
     _repr_html_ = result_html
@@ -77,7 +78,8 @@ def contract_churn_rates(
     She is lost on the last day of her stay. Who joins and leaves within a period was never at risk at its start: she
     is in `loss_rate`, which divides all departures by the time that customers were present, and not in `churn_rate`.
     A contract that ends on the last day of a period can be renewed on the next one, or after the longest pause: a
-    period is judged once that is over. Revenue is the sum of the amounts that run on the evening before the period.
+    period is judged once that is over: with an `observation_end` on the last day of a period, that period is missing,
+    and `notes` says so. Revenue is the sum of the amounts that run on the evening before the period.
 
     References
     ----------
@@ -120,6 +122,7 @@ def contract_churn_rates(
         longest_pause=contracts.longest_pause,
         observation_end=end,
         n_stays=int((contracts.stay_first <= day_as_number(end)).sum()),
+        notes=notes_on_end(contracts, starts, end),
     )
 
 
@@ -127,6 +130,7 @@ def stays_by_group(contracts: Contracts, by: str | None) -> list[tuple[Any, Bool
     """Return each group with whether each stay is in it; one of all stays without a column of groups."""
     if by is None:
         return [(None, np.ones(len(contracts.stay_first), dtype=bool))]
+    require_kept(list(contracts.kept), by)
     require_groups(open_frame(contracts.stays), by)
     names, codes = codes_of(contracts.kept[by])
     return [(name, codes == number) for number, name in enumerate(names)]
@@ -145,6 +149,20 @@ def is_judged(contracts: Contracts, starts: IntArray, end: int) -> BoolArray:
     """Whether it is known who left in each period: a renewal or the end of a pause after it would have been seen."""
     judged: BoolArray = starts[1:] + contracts.longest_pause <= end
     return judged
+
+
+def notes_on_end(contracts: Contracts, starts: AnyArray, end: np.datetime64) -> tuple[str, ...]:
+    """Say which period has ended but is not judged, and which day to pass for it."""
+    over = (starts[1:] <= end + 1) & ~is_judged(contracts, starts.astype(np.int64), day_as_number(end))
+    if not over.any():
+        return ()
+    begun, after = starts[:-1][over][0], starts[1:][over][-1]
+    pause = f" or within {contracts.longest_pause} more" if contracts.longest_pause else ""
+    return (
+        f"From {begun} on nothing is judged: a contract that ends by {after - 1} may be renewed on the next day{pause}"
+        f", and days after observation_end ({end}) do not count. If contracts are known up to "
+        f"{after + contracts.longest_pause}, pass that day.",
+    )
 
 
 def revenue_at(contracts: Contracts, day: int) -> tuple[BoolArray, Array]:

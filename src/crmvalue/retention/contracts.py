@@ -6,8 +6,8 @@ A table of contracts has a row a contract, not a row a purchase: it is small, an
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -30,6 +30,9 @@ from crmvalue._core.types import AnyArray, Array, Day, Frame, IntArray
 from crmvalue.data.cohorts import day_as_number
 from crmvalue.errors import InputError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 OPEN = 2**40  # the last day of a contract that has no end yet
 MISSING = np.iinfo(np.int64).min  # the day number of a missing date
 
@@ -50,6 +53,13 @@ class ContractAudit:
 
     __repr__ = result_text
     _repr_html_ = result_html
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row a count: its name and the number of rows (or gaps) that it concerns."""
+        import pandas as pd
+
+        counted = [field.name for field in fields(self)]
+        return pd.DataFrame({"rule": counted, "rows": [getattr(self, name) for name in counted]})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -174,6 +184,12 @@ def prepare_contracts(
         stay_last=stay_last,
         kept=kept_values,
     )
+
+
+def refuse_contracts(given: object, instead: str) -> None:
+    """Raise InputError if contracts were passed where transactions are read."""
+    if isinstance(given, Contracts):
+        raise InputError(f"transactions: got Contracts. For customers with a contract, use {instead}.")
 
 
 def read_contracts(

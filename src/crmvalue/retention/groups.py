@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -26,6 +27,16 @@ from crmvalue.data.transactions import Transactions
 from crmvalue.errors import InputError
 
 MOST_GROUPS = 1_000  # more are ids, not groups
+
+
+def require_kept(kept: Sequence[str], by: str) -> None:
+    """Raise InputError unless the contracts were prepared with the column of the groups."""
+    if by not in kept:
+        there = f"kept are {', '.join(map(repr, kept))}" if kept else "none was kept"
+        raise InputError(
+            f"by: the contracts hold no column {by!r} to group by ({there}). Keep it: "
+            f"prepare_contracts(..., keep=[{by!r}])."
+        )
 
 
 def require_groups(frame: AnyFrame, by: str) -> None:

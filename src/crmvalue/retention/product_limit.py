@@ -65,9 +65,9 @@ class Survival:
         return np.where(known, self.retained * np.sqrt(np.where(known, self.variance, 0.0)), np.nan)
 
     def interval(self, level: float) -> tuple[Array, Array]:
-        """Interval of `retained` on the scale log(-log), which stays within 0 and 1; missing once nobody is left."""
+        """Interval of `retained` on the scale log(-log), which stays within 0 and 1; missing at 0 and at 1."""
         z = normal_quantile(0.5 + level / 2)
-        known = self.retained > 0
+        known = (self.retained > 0) & (self.retained < 1)
         log = np.log(np.where(known, self.retained, 0.5))
         width = z * np.sqrt(np.where(known, self.variance, 0.0)) / -log
         lower, upper = np.exp(log * np.exp(width)), np.exp(log * np.exp(-width))

@@ -16,9 +16,10 @@ from crmvalue._core.types import AnyArray, Array, Day, Frame, IntArray, Period
 from crmvalue.data.cohorts import PurchaseGaps, day_as_number, last_observed_day, purchase_gaps
 from crmvalue.data.transactions import Transactions, as_transactions
 from crmvalue.errors import InputError
+from crmvalue.retention.contracts import refuse_contracts
 from crmvalue.retention.groups import all_gaps, gaps_by_group
 from crmvalue.retention.shares import share_of
-from crmvalue.retention.timing import chosen_silence
+from crmvalue.retention.timing import chosen_silence, share_still_returning, silence_curve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,6 +39,7 @@ class ChurnRates:
     by: str | None  # column of the groups
     inactive_after: int  # days of silence after which a customer is lost
     choice: str  # how `inactive_after` was chosen
+    share_still_returning: float  # of those silent for `inactive_after` days; within the time observed, see Notes
     observation_end: np.datetime64  # last day that counts
     first_full_period: np.datetime64  # first period on every day of which somebody could be lost; NaT if none yet
     n_customers: int  # customers with a purchase by `observation_end`
@@ -100,6 +102,9 @@ def churn_rates(
     `churn_rate` divides by the customers at the start; `loss_rate` by the time that all, also those who joined or came
     back, were customers: its interval is that of Garwood. "auto" takes the shortest silence within which 95 % of those
     returns come that come within the time observed, by a Kaplan-Meier curve of the times to the next purchase.
+    `share_still_returning` is :math:`1 - \hat S(t) / \hat S(m)` on this curve, :math:`t` the last time at which 30
+    purchases were still followed: of those counted as lost, the share who buy again by then. It is missing for
+    :math:`m` beyond :math:`t`. The longer the data, the higher it is: those who return later are not in it.
 
     References
     ----------
@@ -127,12 +132,14 @@ def churn_rates(
     require_option("period", period, PERIODS)
     if inactive_after != "auto":
         checked_silence(inactive_after, period)
+    refuse_contracts(transactions, "contract_churn_rates")
     checked = as_transactions(transactions)
     end = last_observed_day(checked, observation_end)
     groups = [(None, purchase_gaps(checked, end))] if by is None else gaps_by_group(checked, end, by)
     gaps = all_gaps(groups)
+    curve = silence_curve(gaps, day_as_number(end))
     silence, choice = (
-        chosen_silence(gaps, day_as_number(end), period)
+        chosen_silence(curve, gaps.n_customers, period)
         if isinstance(inactive_after, str)
         else (int(inactive_after), "given")
     )
@@ -149,6 +156,7 @@ def churn_rates(
         by=by,
         inactive_after=silence,
         choice=choice,
+        share_still_returning=share_still_returning(curve, silence),
         observation_end=end,
         first_full_period=full[0] if len(full) else np.datetime64("NaT", "D"),
         n_customers=gaps.n_customers,

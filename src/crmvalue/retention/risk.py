@@ -44,6 +44,7 @@ class ChurnRisk:
     success: float  # share of those gone whom a contact brings back
     horizon: float  # in time units
     time_unit: TimeUnit
+    notes: tuple[str, ...] = ()  # the `health` of the fit, and whether it tells anybody apart
 
     __repr__ = result_text
     _repr_html_ = result_html
@@ -105,6 +106,7 @@ def churn_risk(
     So the list is led neither by those surely gone with little value nor by the best who surely are there. A contact
     is taken to change nothing for those who are alive. Nothing is discounted: keep the horizon short. Models work in
     memory: of a lazy frame, each distinct history is read into Python, once; the ids stay where they are.
+    A model in which nobody leaves puts nothing at risk; `notes` says so.
 
     References
     ----------
@@ -168,6 +170,7 @@ def churn_risk(
         depth=nw.col("_crm_pays").sum(),
         gain=nw.col("_crm_gain").sum(),
         risk=nw.col("value_at_risk").sum(),
+        least=nw.col("probability_alive").min(),
     )
     names = ["customer_id", "probability_alive", "overdue", "value_if_alive", "value_at_risk", "expected_gain"]
     ranked = listed.select(*names).sort("expected_gain", "customer_id", descending=[True, False])
@@ -182,6 +185,17 @@ def churn_risk(
         success=float(success),
         horizon=float(horizon),
         time_unit=fit.time_unit,
+        notes=(*fit.health, *notes_on_certainty(fit, found["least"])),
+    )
+
+
+def notes_on_certainty(fit: PurchaseFit, least: float) -> tuple[str, ...]:
+    """Say if no customer can be gone, so that the list is in the order of the ids alone."""
+    if least < 1:
+        return ()
+    return (
+        f"By {fit.model.name} every customer is still there (probability_alive is 1 for all), so no value is at risk, "
+        "and the order of the list says nothing. To find who is late by her own rhythm, use lifecycle_stage.",
     )
 
 

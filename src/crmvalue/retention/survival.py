@@ -10,15 +10,25 @@ from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
+from numpy.typing import ArrayLike
 
-from crmvalue._core.checks import require_number
-from crmvalue._core.frames import AnyFrame, count_rows, distinct_rows, like, open_frame
+from crmvalue._core.checks import require_number, require_rows
+from crmvalue._core.frames import AnyFrame, count_rows, distinct_rows, like, open_frame, to_arrays
 from crmvalue._core.intervals import LEVEL
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Frame
 from crmvalue.errors import InputError
 from crmvalue.retention.groups import codes_of, require_few, require_groups
-from crmvalue.retention.product_limit import Lifetimes, LogRank, Survival, emptied_at, log_rank, median_life, survival
+from crmvalue.retention.product_limit import (
+    Lifetimes,
+    LogRank,
+    Survival,
+    emptied_at,
+    log_rank,
+    median_life,
+    risk_sets,
+    survival,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,10 +37,12 @@ class RetentionCurve:
 
     Columns of `frame`, one row a group and an age at which somebody left, in the engine of the input: the group (if
     there is one); time; at_risk (customers under observation just before); left; retained (share that stays beyond);
-    standard_error (Greenwood); lower and upper (interval on the scale log(-log)). Columns of `groups`, one row a
-    group: the group; n; left; median (age by which half have left), median_lower, median_upper: missing where the
-    curve does not come down to half; emptied_at: the age at which all under observation had left while others came
-    later, missing if that never was; beyond it the curve says nothing (pass `from_age`).
+    standard_error (Greenwood); lower and upper (interval on the scale log(-log)). A group in which nobody has left
+    yet has one row, at the last age that it was followed to, with left 0, retained 1 and no interval. Columns of
+    `groups`, one row a group: the group; n; left; median (age by which half have left), median_lower, median_upper:
+    missing where the curve does not come down to half; emptied_at: the age at which all under observation had left
+    while others came later, missing if that never was; beyond it the curve says nothing (pass `from_age`);
+    followed_to: the last age at which anybody was under observation.
     """
 
     frame: Frame
@@ -45,6 +57,56 @@ class RetentionCurve:
 
     __repr__ = result_text
     _repr_html_ = result_html
+
+    def retained_at(self, ages: ArrayLike) -> Frame:
+        """Return the share that stays beyond each age, of each group, with its interval.
+
+        Parameters
+        ----------
+        ages : array_like
+            Ages in the unit of the curve, at least 0.
+
+        Returns
+        -------
+        frame
+            One row a group and an age, in the engine of the curve: the group (if there is one); age; retained; lower;
+            upper. Missing beyond the last age that a group was followed to, and beyond `emptied_at`; the interval also
+            where nobody has left yet.
+
+        Raises
+        ------
+        InputError
+            If an age is missing or negative.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> lives = pd.DataFrame({"duration": [1.0, 2.0, 3.0, 4.0], "has_left": [True, False, True, False]})
+        >>> retention_curve(lives).retained_at([0, 2, 9])[["age", "retained"]]
+           age  retained
+        0  0.0      1.00
+        1  2.0      0.75
+        2  9.0       NaN
+        """
+        wanted = np.atleast_1d(np.asarray(ages, dtype=float))
+        require_rows((wanted >= 0).ravel(), "ages", "missing or negative", "Pass ages of 0 or more.")
+        keys, shares = [self.by] if self.by else [], ["retained", "lower", "upper"]
+        frame = open_frame(self.frame)
+        rows = to_arrays(frame, [*keys, "time", *shares])
+        groups = to_arrays(open_frame(self.groups), [*keys, "emptied_at", "followed_to"])
+        names = groups[keys[0]] if keys else np.array([None], dtype=object)
+        ends = np.fmin(groups["emptied_at"], groups["followed_to"]).astype(float)
+        parts = []
+        for name, end in zip(names, ends, strict=True):
+            chosen = rows[keys[0]] == name if keys else np.ones(len(rows["time"]), dtype=bool)
+            order = np.argsort(rows["time"][chosen])
+            at = np.searchsorted(rows["time"][chosen][order], wanted, side="right")
+            before = {"retained": 1.0, "lower": np.nan, "upper": np.nan}  # anybody has left
+            found = {share: np.append(before[share], rows[share][chosen][order])[at] for share in shares}
+            parts.append({share: np.where(wanted <= end, values, np.nan) for share, values in found.items()})
+        table: dict[str, AnyArray] = {self.by: names.repeat(len(wanted))} if self.by else {}
+        table["age"] = np.tile(wanted, len(names))
+        return like(table | {share: np.concatenate([part[share] for part in parts]) for share in shares}, frame)
 
 
 def retention_curve(
@@ -139,7 +201,10 @@ def retention_curve(
     curves = [survival(part) for part in parts]
     tested = log_rank(parts) if len(parts) > 1 and (rows.left & (rows.count > 0)).any() else None
     return RetentionCurve(
-        frame=like(curve_table(curves, rows.names, by, level), frame),
+        frame=like(
+            curve_table([with_last_age(*each) for each in zip(curves, parts, strict=True)], rows.names, by, level),
+            frame,
+        ),
         groups=like(group_table(curves, parts, by, level), frame),
         by=by,
         level=level,
@@ -188,6 +253,15 @@ def read_lifetimes(frame: AnyFrame, duration: str, has_left: str, entry: str | N
     return Lifetimes(names=names, group=group, duration=time, left=left == 1, entry=begun_at, count=count)
 
 
+def with_last_age(curve: Survival, rows: Lifetimes) -> Survival:
+    """Return the curve; of a group in which nobody has left, the row of the last age that it was followed to."""
+    if len(curve.time) or not len(rows.duration):
+        return curve
+    time = rows.duration.max(keepdims=True)
+    at_risk, left = risk_sets(rows, time)
+    return Survival(time=time, at_risk=at_risk, left=left, retained=np.ones(1), variance=np.zeros(1))
+
+
 def curve_table(curves: list[Survival], names: AnyArray, by: str | None, level: float) -> dict[str, AnyArray]:
     """Columns of the curves, one group after the other."""
     bands = [curve.interval(level) for curve in curves]
@@ -214,4 +288,5 @@ def group_table(curves: list[Survival], parts: list[Lifetimes], by: str | None, 
         "median_lower": medians[1],
         "median_upper": medians[2],
         "emptied_at": np.array([emptied_at(curve, part) for curve, part in zip(curves, parts, strict=True)]),
+        "followed_to": np.array([part.duration.max() if len(part.duration) else np.nan for part in parts], dtype=float),
     }

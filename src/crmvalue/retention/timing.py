@@ -182,23 +182,42 @@ def return_table(curves: list[Survival], names: list[Any], by: str | None) -> di
     }
 
 
-def chosen_silence(gaps: PurchaseGaps, end: int, period: Period) -> tuple[int, str]:
-    """Return the silence within which nearly all returns come, in days, and the words that explain it."""
+def silence_curve(gaps: PurchaseGaps, end: int) -> Survival:
+    """Return the share of purchases that no other has followed yet, by the days since; up to where many are seen."""
     curve = survival(waits(gaps, end, np.ones(len(gaps.day), dtype=bool)))
+    enough = np.flatnonzero(curve.at_risk >= FEWEST_AT_RISK)
+    n = int(enough[-1]) + 1 if len(enough) else len(curve.time)
+    return Survival(
+        time=curve.time[:n],
+        at_risk=curve.at_risk[:n],
+        left=curve.left[:n],
+        retained=curve.retained[:n],
+        variance=curve.variance[:n],
+    )
+
+
+def share_still_returning(curve: Survival, days: int) -> float:
+    """Return the share of those silent for so long who come back by the end of the curve; NaN beyond it."""
+    if not len(curve.time) or days > curve.time[-1]:
+        return float("nan")
+    still = np.append(1.0, curve.retained)[np.searchsorted(curve.time, days, side="right")]
+    return float(1 - curve.retained[-1] / still) if still > 0 else float("nan")
+
+
+def chosen_silence(curve: Survival, n_customers: int, period: Period) -> tuple[int, str]:
+    """Return the silence within which nearly all returns come, in days, and the words that explain it."""
     if not len(curve.time):
         raise InputError(
             "inactive_after: nobody has bought on two days, so the data do not say which silence is long. Pass a "
             "number of days."
         )
-    enough = np.flatnonzero(curve.at_risk >= FEWEST_AT_RISK)
-    n = int(enough[-1]) + 1 if len(enough) else len(curve.time)
-    returned = 1 - curve.retained[:n]
+    returned = 1 - curve.retained
     at = int(np.searchsorted(returned, RETURNS_COVERED * returned[-1] - 1e-12))
-    days, still, ever = int(curve.time[at]), curve.retained[at], curve.retained[n - 1]
-    later = (still - ever) / still if still > 0 else 0.0
+    days = int(curve.time[at])
+    later = np.nan_to_num(share_still_returning(curve, days))
     text = (
-        f"{RETURNS_COVERED:.0%} of the returns within {curve.time[n - 1]:.0f} days of a purchase come within {days} "
-        f"days ({int(curve.left[:n].sum()):,} returns of {gaps.n_customers:,} customers, Kaplan-Meier); of those "
+        f"{RETURNS_COVERED:.0%} of the returns within {curve.time[-1]:.0f} days of a purchase come within {days} "
+        f"days ({int(curve.left.sum()):,} returns of {n_customers:,} customers, Kaplan-Meier); of those "
         f"silent for {days} days, {later:.1%} still come back by then"
     )
     if days < LONGEST[period]:
