@@ -38,6 +38,7 @@ from crmvalue.clv import (
     probability_alive,
     purchase_probabilities,
     textbook_value,
+    value_by_period,
 )
 from crmvalue.contracts import (
     ContractValue,
@@ -88,6 +89,7 @@ from crmvalue.data.samples import demo_ledger, load_cdnow
 from crmvalue.data.summary import CustomerSummary, summarize_customers
 from crmvalue.data.transactions import TransactionAudit, Transactions, prepare_transactions
 from crmvalue.effects.budget import BudgetPlan, allocate_budget
+from crmvalue.effects.campaigns import campaign_panel
 from crmvalue.effects.comparison import BeforeAfter, GroupChange, before_after
 from crmvalue.effects.curves import ResponseCurve
 from crmvalue.effects.customer_base import CustomerBase, measure_base
@@ -113,23 +115,39 @@ from crmvalue.finance.rates import convert_rate, periodic_rate
 from crmvalue.models import MODELS
 from crmvalue.models.bdw import BDW
 from crmvalue.models.bg_bb import BG_BB
+from crmvalue.models.bg_cnbd_k import BG_CNBD_K
 from crmvalue.models.bg_nbd import BG_NBD
 from crmvalue.models.comparison import ModelComparison, compare_models
-from crmvalue.models.diagnostics import frequency_fit, tracking
+from crmvalue.models.covariate_effects import CovariateEffects, covariate_effects
+from crmvalue.models.covariates import Covariates
+from crmvalue.models.diagnostics import frequency_fit, history_table, tracking
+from crmvalue.models.discrete_pareto import DISCRETE_PARETO
 from crmvalue.models.discrete_weibull import DISCRETE_WEIBULL
 from crmvalue.models.fit import PurchaseFit, SpendFit, fit_purchases, fit_spend
 from crmvalue.models.fit_retention import RetentionFit, fit_retention
-from crmvalue.models.forecast_comparison import ForecastComparison, compare_forecasts
+from crmvalue.models.forecast_comparison import (
+    ForecastComparison,
+    RollingForecasts,
+    compare_forecasts,
+    holdout_by_frequency,
+    rolling_forecasts,
+)
 from crmvalue.models.gamma_gamma import GAMMA_GAMMA
 from crmvalue.models.gamma_gamma_on_frequency import GAMMA_GAMMA_ON_FREQUENCY
 from crmvalue.models.geometric import GEOMETRIC
 from crmvalue.models.ggompertz_nbd import GGOMPERTZ_NBD
+from crmvalue.models.likelihood_ratio import LikelihoodRatioTest, likelihood_ratio_test
+from crmvalue.models.mbg_cnbd_k import MBG_CNBD_K
 from crmvalue.models.mbg_nbd import MBG_NBD
 from crmvalue.models.nbd import NBD
 from crmvalue.models.pareto_nbd import PARETO_NBD
+from crmvalue.models.profile_likelihood import likelihood_intervals
+from crmvalue.models.regularity import draw_log_gaps, with_k
 from crmvalue.models.sbg import SBG
 from crmvalue.models.spend_dependence import SpendDependence, spend_dependence_test
 from crmvalue.models.storage import fit_from_json, fit_to_json
+from crmvalue.models.time_alive import remaining_lifetime
+from crmvalue.models.value_interval import TotalValueInterval, total_value_interval
 from crmvalue.retention.backtest import RiskBacktest, risk_backtest
 from crmvalue.retention.risk import ChurnRisk, churn_risk
 from crmvalue.risk.break_even import BreakEven, break_even
@@ -238,12 +256,15 @@ __all__ = [
     "MBG_NBD",
     "PARETO_NBD",
     "GGOMPERTZ_NBD",
+    "BG_CNBD_K",
+    "MBG_CNBD_K",
     "BG_BB",
     "GAMMA_GAMMA",
     "GAMMA_GAMMA_ON_FREQUENCY",
     "GEOMETRIC",
     "SBG",
     "DISCRETE_WEIBULL",
+    "DISCRETE_PARETO",
     "BDW",
     "fit_purchases",
     "PurchaseFit",
@@ -253,12 +274,24 @@ __all__ = [
     "RetentionFit",
     "spend_dependence_test",
     "SpendDependence",
+    "with_k",
+    "draw_log_gaps",
+    "Covariates",
+    "covariate_effects",
+    "CovariateEffects",
+    "likelihood_ratio_test",
+    "LikelihoodRatioTest",
+    "likelihood_intervals",
     "compare_models",
     "ModelComparison",
     "compare_forecasts",
     "ForecastComparison",
+    "rolling_forecasts",
+    "RollingForecasts",
+    "holdout_by_frequency",
     "frequency_fit",
     "tracking",
+    "history_table",
     "fit_to_json",
     "fit_from_json",
     # lifetime value
@@ -270,9 +303,13 @@ __all__ = [
     "expected_spend",
     "customer_value",
     "CustomerValue",
+    "value_by_period",
     "historical_value",
     "HistoricalValue",
     "textbook_value",
+    "remaining_lifetime",
+    "total_value_interval",
+    "TotalValueInterval",
     "survival_curve",
     "retention_rates",
     "expected_residual_lifetime",
@@ -350,6 +387,7 @@ __all__ = [
     "experiment_effect",
     "ExperimentEffect",
     "ArmEffect",
+    "campaign_panel",
     "difference_in_differences",
     "DifferenceInDifferences",
     "before_after",

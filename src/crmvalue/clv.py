@@ -16,9 +16,22 @@ from crmvalue._core.types import Array, Frame, TimeUnit
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.data.transactions import Transactions
 from crmvalue.errors import InputError
+from crmvalue.models import MODELS
+from crmvalue.models.bdw import BDW
+from crmvalue.models.bg_bb import BG_BB
+from crmvalue.models.bg_cnbd_k import BG_CNBD_K
+from crmvalue.models.bg_nbd import BG_NBD
 from crmvalue.models.cash_flow import Terms, checked_horizon, flows_of_all, priced, value_of_each
-from crmvalue.models.fit import PurchaseFit, SpendFit
+from crmvalue.models.comparison import compare_models
+from crmvalue.models.fit import PurchaseFit, SpendFit, fit_purchases, fit_spend
+from crmvalue.models.fit_retention import fit_retention
+from crmvalue.models.gamma_gamma import GAMMA_GAMMA
+from crmvalue.models.ggompertz_nbd import GGOMPERTZ_NBD
 from crmvalue.models.histories import is_missing, refuse
+from crmvalue.models.mbg_cnbd_k import MBG_CNBD_K
+from crmvalue.models.mbg_nbd import MBG_NBD
+from crmvalue.models.nbd import NBD
+from crmvalue.models.pareto_nbd import PARETO_NBD
 from crmvalue.models.predictions import (
     conditional_expected_purchases,
     discounted_residual_purchases,
@@ -26,19 +39,36 @@ from crmvalue.models.predictions import (
     probability_alive,
     purchase_probabilities,
 )
+from crmvalue.models.sbg import SBG
 from crmvalue.models.spend_predictions import expected_spend
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "BDW",
+    "BG_BB",
+    "BG_CNBD_K",
+    "BG_NBD",
+    "GAMMA_GAMMA",
+    "GGOMPERTZ_NBD",
+    "MBG_CNBD_K",
+    "MBG_NBD",
+    "MODELS",
+    "NBD",
+    "PARETO_NBD",
+    "SBG",
     "CustomerValue",
     "HistoricalValue",
+    "compare_models",
     "conditional_expected_purchases",
     "customer_value",
     "discounted_residual_purchases",
     "expected_purchases",
     "expected_spend",
+    "fit_purchases",
+    "fit_retention",
+    "fit_spend",
     "historical_value",
     "probability_alive",
     "purchase_probabilities",
