@@ -73,7 +73,9 @@ def read_tenures(frame: AnyFrame) -> tuple[Array, Array, IntArray]:
         to_numbers("churned", rows[1])
     except InputError:
         kind = frame.collect_schema()["churned"]
-        raise InputError(f"churned: the column does not hold numbers but {kind}. Make it true or false, or 1 or 0.") from None
+        raise InputError(
+            f"churned: the column does not hold numbers but {kind}. Make it true or false, or 1 or 0."
+        ) from None
     rules = TENURE_RULES if weighted else TENURE_RULES[:-2]
     tenure, churned, *weights = checked(frame, columns, rules, rows)
     return tenure, churned, counts * weights[0].astype(np.int64) if weighted else counts
