@@ -113,3 +113,17 @@ def test_the_audit_is_one_page_with_its_five_sentences(results):
     words = " ".join(text.get_text() for part in figure.subfigs for ax in part.axes for text in ax.texts)
     said = " ".join(words.split())
     assert all(sentence in said for sentence in audit.sentences)
+
+
+def test_the_periods_of_the_stack_are_named_as_in_its_key(rows):
+    ax = plots.plot_cohort_stack(customer_base_audit(rows, period="quarter"), axes())
+    ticks = [label.get_text().replace("\n", " ") for label in ax.get_xticklabels()]
+    assert ticks
+    assert set(ticks) <= {f"{year} Q{quarter}" for year in (2022, 2023, 2024) for quarter in (1, 2, 3, 4)}
+
+
+def test_a_factor_that_stayed_as_it_was_is_drawn_as_nothing(rows):
+    audit = customer_base_audit(rows, period="quarter", margin=0.3)  # revenue and profit are rounded apart
+    ax = plots.plot_drivers(audit, axes())
+    assert ax.texts[3].get_text() == "0"
+    assert ax.patches[3].get_width() == 0

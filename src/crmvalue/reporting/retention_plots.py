@@ -242,6 +242,7 @@ def plot_drivers(audit: CustomerBaseAudit, ax: Axes, *, currency: str = "") -> A
     """
     factor, effect = columns(audit.drivers, "factor", "effect_on_profit")
     shown = np.nan_to_num(effect.astype(float))
+    shown[np.abs(shown) < 1e-9 * np.abs(shown).sum()] = 0.0  # a factor that stayed as it was, but for rounding
     rows = np.arange(len(factor))
     ax.barh(rows, shown, height=0.62, color=[PALETTE["green" if value >= 0 else "orange"] for value in shown])
     for row, value in zip(rows, shown, strict=True):
