@@ -21,7 +21,7 @@ from crmvalue.models.bdw import BDW
 from crmvalue.models.bg_bb import BG_BB
 from crmvalue.models.bg_cnbd_k import BG_CNBD_K
 from crmvalue.models.bg_nbd import BG_NBD
-from crmvalue.models.cash_flow import Terms, checked_horizon, flows_of_all, priced, value_of_each
+from crmvalue.models.cash_flow import Terms, flows_of_all, priced, value_of_each
 from crmvalue.models.comparison import compare_models
 from crmvalue.models.fit import PurchaseFit, SpendFit, fit_purchases, fit_spend
 from crmvalue.models.fit_retention import fit_retention
@@ -38,6 +38,7 @@ from crmvalue.models.predictions import (
     expected_purchases,
     probability_alive,
     purchase_probabilities,
+    require_horizon,
 )
 from crmvalue.models.sbg import SBG
 from crmvalue.models.spend_predictions import expected_spend
@@ -210,7 +211,7 @@ def customer_value(
     >>> result.total
     16.25
     """
-    horizon = checked_horizon(purchases_fit, horizon)
+    horizon = require_horizon(purchases_fit, horizon)
     terms = Terms(margin, cost_to_serve, retention_cost, discount_rate)
     customers = priced(summary, purchases_fit, spend_fit, terms, covariates, time_unit)
     frame = value_of_each(customers, purchases_fit, spend_fit, horizon)
@@ -294,7 +295,7 @@ def value_by_period(
     """
     import pandas as pd
 
-    horizon = checked_horizon(purchases_fit, horizon)
+    horizon = require_horizon(purchases_fit, horizon)
     terms = Terms(margin, cost_to_serve, retention_cost, discount_rate)
     customers = priced(summary, purchases_fit, spend_fit, terms, covariates, time_unit)
     flows = flows_of_all(customers, purchases_fit, spend_fit, horizon)._asdict()

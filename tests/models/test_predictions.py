@@ -134,3 +134,11 @@ def test_arguments_out_of_range_are_refused_with_the_remedy():
     days = CustomerSummary(frame=CUSTOMERS, time_unit="day", observation_end=np.datetime64("2024-01-01"))
     with pytest.raises(InputError, match="the summary is in days and the fit in weeks"):
         purchase_probabilities(fit, days, horizon=4, counts=[0])
+
+
+def test_a_horizon_of_more_than_a_century_is_taken_for_one_in_another_unit():
+    years = fit_of(BG_NBD, unit="year")
+    message = r"horizon: got 365, which is 365 years, for the fit is in years\. Pass it in years, at most 100 years"
+    with pytest.raises(InputError, match=message):
+        conditional_expected_purchases(years, CUSTOMERS, horizon=365)
+    assert len(conditional_expected_purchases(years, CUSTOMERS, horizon=100)) == len(CUSTOMERS)

@@ -27,10 +27,9 @@ from crmvalue.models.distinct import States, distinct_states
 from crmvalue.models.fit import PurchaseFit, SpendFit
 from crmvalue.models.histories import PURCHASES, checked_purchases, is_missing, open_customers, refuse
 from crmvalue.models.model import Parameters, PurchaseModel
-from crmvalue.models.predictions import checked_scores, kept_ids, predicted, require_time, units_of_fit
+from crmvalue.models.predictions import checked_scores, kept_ids, predicted, units_of_fit
 from crmvalue.models.spend_predictions import require_spend, with_spend
 
-MOST_PERIODS = 100_000  # three centuries of days: a longer horizon is a mistake in the unit
 VALUES_AT_ONCE = 262_144  # bounds the memory
 BOUNDS = {
     "margin": (0.0, None, 1.0),  # at least, above, at most
@@ -109,11 +108,6 @@ def require_column(frame: AnyFrame, name: str, column: str) -> None:
         bounds = f"at least {at_least:g}" if at_least is not None else f"above {above:g}"
         bounds += f" and at most {at_most:g}" if at_most is not None else ""
         refuse(frame, column, f"out of range as {name}", f"Pass numbers {bounds}.", outside)
-
-
-def checked_horizon(fit: PurchaseFit, horizon: float) -> float:
-    """Return the horizon, or raise InputError."""
-    return require_time(fit, "horizon", require_number("horizon", horizon, above=0, at_most=MOST_PERIODS))
 
 
 def period_rates(fit: PurchaseFit, annual: float | Array) -> float | Array:

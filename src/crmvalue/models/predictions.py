@@ -35,6 +35,7 @@ from crmvalue.models.histories import (
 )
 from crmvalue.models.model import Parameters
 
+MOST_YEARS = 100  # a longer horizon is a mistake in the unit
 MOST_COUNTS = 1_000  # columns of a table of chances
 
 
@@ -154,7 +155,7 @@ def conditional_expected_purchases(
     0                 1.0
     1                 0.5
     """
-    horizon = require_time(fit, "horizon", require_number("horizon", horizon, above=0))
+    horizon = require_horizon(fit, horizon)
 
     def predict(params: Parameters, frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
         own, *state, place = distinct_states(fit.model, params, frequency, recency, T)
@@ -277,7 +278,7 @@ def purchase_probabilities(
     0           0.50           0.25
     1           0.25           0.25
     """
-    horizon = require_time(fit, "horizon", require_number("horizon", horizon, above=0))
+    horizon = require_horizon(fit, horizon)
     wanted = require_counts(counts)
 
     def predict(params: Parameters, frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
@@ -290,6 +291,18 @@ def purchase_probabilities(
         return chances
 
     return answer_to(customers, predicted(fit, customers, predict, covariates=covariates, time_unit=time_unit))
+
+
+def require_horizon(fit: PurchaseFit, horizon: float) -> float:
+    """Return a length of time after T, or raise InputError; one of more than a lifetime is in another unit."""
+    horizon = require_time(fit, "horizon", require_number("horizon", horizon, above=0))
+    years = horizon * DAYS_PER_UNIT[fit.time_unit] / DAYS_PER_UNIT["year"]
+    if years > MOST_YEARS:
+        raise InputError(
+            f"horizon: got {horizon:g}, which is {years:,.0f} years, for the fit is in {fit.time_unit}s. Pass it in "
+            f"{fit.time_unit}s, at most {MOST_YEARS} years of them."
+        )
+    return horizon
 
 
 def require_time(fit: PurchaseFit, argument: str, value: float) -> float:

@@ -15,7 +15,7 @@ from crmvalue.models.discounting import rows_of
 from crmvalue.models.distinct import States, distinct_states
 from crmvalue.models.fit import PurchaseFit
 from crmvalue.models.model import Parameters, PurchaseModel
-from crmvalue.models.predictions import answer_to, predicted, require_time
+from crmvalue.models.predictions import answer_to, predicted, require_horizon
 
 LOG_SCALES = (-30.0, 30.0)  # of the time within which few leave, in time units
 FEW = 1e-3  # who leave within the scale; singularities of the chance to stay are farther away
@@ -97,7 +97,7 @@ def remaining_lifetime(
     0                3.75
     """
     if horizon != np.inf:
-        horizon = require_time(fit, "horizon", require_number("horizon", horizon, above=0))
+        horizon = require_horizon(fit, horizon)
     discount_rate = require_number("discount_rate", discount_rate, at_least=0)
     rate = float(np.log1p(periodic_rate(discount_rate, fit.time_unit)))
 

@@ -16,8 +16,9 @@ from crmvalue._core.special import normal_quantile
 from crmvalue._core.types import Array, Frame, TimeUnit
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.errors import InputError
-from crmvalue.models.cash_flow import Terms, checked_horizon, priced, value_of_each
+from crmvalue.models.cash_flow import Terms, priced, value_of_each
 from crmvalue.models.fit import PurchaseFit, SpendFit
+from crmvalue.models.predictions import require_horizon
 
 AnyFit = TypeVar("AnyFit", PurchaseFit, SpendFit)
 
@@ -90,7 +91,7 @@ def total_value_interval(
     True
     """
     level = require_number("level", level, above=0, at_most=1 - 1e-12)
-    horizon = checked_horizon(purchases_fit, horizon)
+    horizon = require_horizon(purchases_fit, horizon)
     terms = Terms(margin, cost_to_serve, retention_cost, discount_rate)
 
     def total(purchases: PurchaseFit, spend: SpendFit) -> float:
