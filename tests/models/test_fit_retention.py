@@ -296,9 +296,7 @@ def test_every_simulated_cohort_has_a_fit_as_likely_as_the_truth(model):
         assert np.isfinite(fit.standard_errors).all() or any("ran to its bound" in said for said in fit.health)
 
 
-@pytest.mark.parametrize(
-    "alive", [[46, 46, 46, 44, 42, 40, 38], [101, 101, 99, 98, 97, 96], [24, 24, 24, 23, 23, 23]]
-)
+@pytest.mark.parametrize("alive", [[46, 46, 46, 44, 42, 40, 38], [101, 101, 99, 98, 97, 96], [24, 24, 24, 23, 23, 23]])
 def test_where_each_leaves_at_a_time_of_her_own_bdw_becomes_the_discrete_pareto(alive):
     fit = fit_retention(survivors(alive), BDW, time_unit="month")
     assert fit.model is DISCRETE_PARETO
