@@ -31,7 +31,8 @@ class ChurnRates:
     interval of the rate); person_time (customers active, times the part of the period that they were); loss_rate
     (lost / person_time: a customer and period); loss_lower and loss_upper (exact 95 % interval). All but the first
     three are missing for a period that had not ended by `observation_end`; rates and intervals are missing when nobody
-    was at risk: active at the start, and long enough after the first purchase in the data to be lost.
+    was at risk: active at the start, and long enough after the first purchase in the data to be lost. `lost` is
+    a float, since integers cannot be missing in every engine.
     """
 
     frame: Frame

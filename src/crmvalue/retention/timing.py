@@ -155,16 +155,18 @@ def timing_of(gaps: PurchaseGaps, end: int) -> TimingOfGroup:
 
 
 def waits(gaps: PurchaseGaps, end: int, rows: BoolArray) -> Lifetimes:
-    """Return the times from these purchases to the next, censored at the end."""
+    """Return the times from these purchases to the next, censored at the end; equal ones are counted together."""
     came = gaps.next_day[rows] < NEVER
-    until = np.where(came, gaps.next_day[rows], end)
+    days = np.where(came, gaps.next_day[rows], end) - gaps.day[rows]
+    count = np.bincount(2 * days + came, gaps.count[rows])
+    used = np.flatnonzero(count)
     return Lifetimes(
         names=np.array([None], dtype=object),
-        group=np.zeros(len(came), dtype=np.int64),
-        duration=(until - gaps.day[rows]).astype(float),
-        left=came,
-        entry=np.full(len(came), -np.inf),
-        count=gaps.count[rows],
+        group=np.zeros(len(used), dtype=np.int64),
+        duration=(used // 2).astype(float),
+        left=used % 2 == 1,
+        entry=np.full(len(used), -np.inf),
+        count=count[used].astype(np.int64),
     )
 
 
