@@ -31,6 +31,23 @@ def test_states_give_each_customer_her_own_values_back(unit, model):
         assert last[place].tolist() == recency.tolist()
 
 
+@pytest.mark.parametrize("model", [FORGETFUL, REMEMBERING], ids=["without", "with"])
+def test_customers_whose_parameters_differ_share_a_state_where_those_agree(model):
+    rng = np.random.default_rng(5)
+    n = 400
+    frequency, T = rng.integers(0, 3, n).astype(float), rng.integers(5, 9, n) / 7
+    recency = rng.integers(0, 3, n) / 7
+    alpha, a = rng.choice([3.1, 4.7, 8.2], n), rng.choice([0.5, 0.9], n)
+    own, counts, last, times, place = distinct_states(model, PARAMS._replace(alpha=alpha, a=a), frequency, recency, T)
+    columns = (frequency, T, alpha, a) if model.is_memoryless else (frequency, recency, T, alpha, a)
+    assert len(counts) == len({*zip(*columns, strict=True)})
+    assert (own.r, own.b) == (PARAMS.r, PARAMS.b)
+    for found, given in ((own.alpha, alpha), (own.a, a), (counts, frequency), (times, T)):
+        assert found[place].tolist() == given.tolist()
+    if not model.is_memoryless:
+        assert last[place].tolist() == recency.tolist()
+
+
 def test_states_of_huge_counts_need_no_huge_table():
     history = np.array([1e12, 0.0]), np.array([1.0, 0.0]), np.array([3.0, 1e15])
     _, counts, _, times, place = distinct_states(BG_NBD, PARAMS, *history)

@@ -47,14 +47,17 @@ class States(NamedTuple):
 def distinct_states(
     model: PurchaseModel, params: Parameters, frequency: Array, recency: Array, T: Array, *apart: Array
 ) -> States:
-    """Return the distinct states of these customers; each has her own where parameters differ between them.
+    """Return the distinct states of these customers, each with parameters of its own where these differ.
 
     Customers who differ in a column of `apart` have states of their own, too.
     """
-    if any(np.ndim(value) for value in params):
-        return States(params, frequency, recency, T, np.arange(len(T)))
-    place = row_codes((T, frequency, *apart) if model.is_memoryless else (T, frequency, recency, *apart))
+    own = [np.broadcast_to(value, T.shape) for value in params if np.ndim(value)]
+    history = (T, frequency) if model.is_memoryless else (T, frequency, recency)
+    place = row_codes((*history, *apart, *own))
     first = first_of(place)
+    if own:  # parameters that all share stay single numbers
+        theirs = iter(own)
+        params = type(params)(*(next(theirs)[first] if np.ndim(value) else value for value in params))  # type: ignore[arg-type]  # a NamedTuple
     return States(params, frequency[first], recency[first], T[first], place)
 
 
