@@ -15,7 +15,7 @@ from crmvalue.data.holdout import HoldoutSplit, split_holdout
 from crmvalue.data.transactions import Transactions, as_transactions
 from crmvalue.errors import InputError
 from crmvalue.models.comparison import require_models
-from crmvalue.models.diagnostics import require_plain
+from crmvalue.models.diagnostics import read_with_params
 from crmvalue.models.fit import PurchaseFit, fit_purchases
 from crmvalue.models.histories import PURCHASES, checked_purchases, read_histories, require_unit_of_fit, to_numbers
 from crmvalue.models.model import PurchaseModel
@@ -174,12 +174,17 @@ def histories_and_outcomes(
     split: HoldoutSplit, *, is_discrete: bool
 ) -> tuple[tuple[Array, Array, Array], Array, IntArray]:
     """Return frequency, recency, T of the calibration period, purchases after it, and customers a row stands for."""
-    known = frames.open_frame(split.calibration.frame).select("customer_id", *PURCHASES)
-    came = frames.open_frame(split.holdout).select("customer_id", "holdout_purchases")
-    frame = frames.join(known, came, on="customer_id", how="inner").drop("customer_id")
+    frame = customers_and_outcomes(split)
     rows, counts = read_histories(frame, (*PURCHASES, "holdout_purchases"))
     histories = checked_purchases(frame, rows[:3], is_discrete=is_discrete)
     return histories, to_numbers("holdout_purchases", rows[3]), counts
+
+
+def customers_and_outcomes(split: HoldoutSplit) -> frames.AnyFrame:
+    """Return customer_id, frequency, recency and T of the calibration period, and holdout_purchases."""
+    known = frames.open_frame(split.calibration.frame).select("customer_id", *PURCHASES)
+    came = frames.open_frame(split.holdout).select("customer_id", "holdout_purchases")
+    return frames.join(known, came, on="customer_id", how="inner")
 
 
 def slope(forecast: Array, actual: Array, share: Array) -> float:
@@ -221,8 +226,8 @@ class RollingForecasts:
         if errors[best] > errors[-2:].min():
             return f"Doubt all: {name} gives what came the highest chance, yet with a {against}."
         return (
-            f"Use {name}: from {first} of {len(self.origins)} days it gives what came the highest chance, with a "
-            f"{against}; its total was off by {worst:+.0%} at worst."
+            f"Use {name}: over the {len(self.origins)} days together it gives what came the highest chance ({first} of "
+            f"them alone), with a {against}; its total was off by {worst:+.0%} at worst."
         )
 
 
@@ -301,7 +306,9 @@ def rolling_forecasts(
     return RollingForecasts(origins=tuple(cuts), comparisons=tuple(found))
 
 
-def holdout_by_frequency(fit: PurchaseFit, split: HoldoutSplit, *, most: int = 7) -> pd.DataFrame:
+def holdout_by_frequency(
+    fit: PurchaseFit, split: HoldoutSplit, *, most: int = 7, covariates: Frame | None = None
+) -> pd.DataFrame:
     """Return the mean purchases that came in the holdout period, and those expected, by the purchases before it.
 
     Parameters
@@ -312,6 +319,8 @@ def holdout_by_frequency(fit: PurchaseFit, split: HoldoutSplit, *, most: int = 7
         From `split_holdout`.
     most : int
         Last row of the table, which holds the customers with so many repeat purchases and all above; at least 1.
+    covariates : frame, optional
+        For a fit with covariates: a frame with customer_id and the columns of the fit.
 
     Returns
     -------
@@ -322,7 +331,8 @@ def holdout_by_frequency(fit: PurchaseFit, split: HoldoutSplit, *, most: int = 7
     Raises
     ------
     InputError
-        If `split` is none, `most` is out of range, or the fit is in another time unit.
+        If `split` is none, `most` is out of range, the fit is in another time unit, or a covariate is missing or has a
+        level that the fit does not know.
 
     Examples
     --------
@@ -340,11 +350,13 @@ def holdout_by_frequency(fit: PurchaseFit, split: HoldoutSplit, *, most: int = 7
     import pandas as pd
 
     groups = int(require_number("most", most, at_least=1, at_most=MOST_GROUPS)) + 1
-    require_plain(fit)
     require_split(split)
     require_unit_of_fit(split.calibration, fit.time_unit)
-    histories, actual, counts = histories_and_outcomes(split, is_discrete=fit.model.is_discrete)
-    expected = fit.model.conditional_expected_purchases(fit.params, split.duration, *histories)
+    frame = customers_and_outcomes(split)
+    rows, params, counts = read_with_params(fit, frame, (*PURCHASES, "holdout_purchases"), covariates)
+    histories = checked_purchases(frame, rows[:3], is_discrete=fit.model.is_discrete)
+    actual = to_numbers("holdout_purchases", rows[3])
+    expected = fit.model.conditional_expected_purchases(params, split.duration, *histories)
     group = np.minimum(histories[0], groups - 1).astype(np.intp)
     customers = np.bincount(group, weights=counts, minlength=groups)
     sums = (np.bincount(group, weights=counts * values, minlength=groups) for values in (actual, expected))
