@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import to_pandas
 
 from crmvalue.data.holdout import split_holdout
 from crmvalue.data.samples import load_cdnow
@@ -12,6 +13,7 @@ from crmvalue.data.summary import summarize_customers
 from crmvalue.errors import InputError
 from crmvalue.models import BG_NBD, GAMMA_GAMMA, MBG_NBD, MODELS, NBD, PARETO_NBD
 from crmvalue.models.comparison import compare_models
+from crmvalue.models.covariates import Effect
 from crmvalue.models.diagnostics import frequency_fit, history_table, tracking
 from crmvalue.models.fit import PurchaseFit, fit_purchases
 from crmvalue.models.forecast_comparison import compare_forecasts, holdout_by_frequency, rolling_forecasts
@@ -224,6 +226,138 @@ def test_every_engine_gives_the_same_diagnostics(as_engine):
     assert table.to_numpy() == pytest.approx(again.to_numpy(), rel=1e-5, nan_ok=True)
     counts = frequency_fit(nbd(), split.calibration, most=2)
     assert counts["observed"].tolist() == [1, 2, 0]
+
+
+GUESSED = {
+    "NBD": NBD.Params(0.8, 6.0),
+    "BG_NBD": BG_NBD.Params(0.8, 6.0, 0.9, 2.5),
+    "MBG_NBD": MBG_NBD.Params(0.8, 6.0, 0.9, 2.5),
+    "PARETO_NBD": PARETO_NBD.Params(0.8, 6.0, 0.9, 12.0),
+    "BG_BB": MODELS["BG_BB"].Params(0.8, 2.5, 0.9, 6.0),
+}
+
+
+def fit_with_covariates(name):
+    """Return a fit in which customers of the store buy more often and stay longer, and the old buy less."""
+    model = MODELS[name]
+    on = {
+        process.name: [
+            Effect((process.name,), "channel", "store", "web", 0.7 if process.name == "purchases" else -0.4),
+            Effect((process.name,), "age", None, 40.0, -0.02),
+        ]
+        for process in model.processes
+    }
+    return PurchaseFit(
+        model=model,
+        params=GUESSED[name],
+        log_covariance=np.eye(len(GUESSED[name]) + 4),
+        log_likelihood=-9.0,
+        gradient_norm=0.0,
+        n_customers=60,
+        time_unit="week",
+        effects=tuple(effect for mine in on.values() for effect in mine),
+    )
+
+
+def params_of(fit, channel, age):
+    """Return the parameters of one customer, written out."""
+    own = fit.params._asdict()
+    for process in fit.model.processes:
+        store = 0.7 if process.name == "purchases" else -0.4
+        score = store * (channel == "store") - 0.02 * (age - 40)
+        own[process.parameter] *= np.exp(process.power * score)
+    return fit.model.Params(**own)
+
+
+def customers_with_covariates(whole_weeks):
+    """Return orders of 60 customers over half a year, and what is known of each; ages repeat."""
+    rng = np.random.default_rng(8)
+    many = rng.geometric(0.3, 60)
+    days = rng.integers(0, 26, many.sum()) * 7 if whole_weeks else rng.integers(0, 182, many.sum())
+    orders = pd.DataFrame({"customer_id": np.repeat(np.arange(60), many), "amount": 1.0})
+    orders["date"] = (pd.Timestamp("2024-01-01") + pd.to_timedelta(days, unit="D")).astype("datetime64[s]")
+    known = pd.DataFrame({"customer_id": np.arange(60), "channel": rng.choice(["web", "store"], 60)})
+    known["age"] = rng.choice([25.0, 40.0, 63.0], 60)
+    return orders, known.sample(frac=1, random_state=1)
+
+
+@pytest.mark.parametrize("name", GUESSED)
+def test_diagnostics_of_a_fit_with_covariates_add_up_customers_one_by_one(name):
+    add_up_customers(name, lambda frame: frame)
+
+
+def test_diagnostics_of_a_fit_with_covariates_are_the_same_in_every_engine(as_engine):
+    add_up_customers("MBG_NBD", as_engine)
+
+
+def add_up_customers(name, as_engine):
+    """Compare each table with a loop over customers."""
+    fit = fit_with_covariates(name)
+    orders, known = customers_with_covariates(fit.model.is_discrete)
+    own = {row.customer_id: params_of(fit, row.channel, row.age) for row in known.itertuples()}
+
+    summary = summarize_customers(as_engine(orders), observation_end="2024-06-24", time_unit="week")
+    frame = to_pandas(summary.frame)
+    table = frequency_fit(fit, summary, most=3, covariates=known)
+    wanted = np.zeros(4)
+    none = np.zeros(1)
+    for row in frame.itertuples():
+        params = own[row.customer_id]
+        alive = fit.model.probability_alive(params, none, none, none)
+        for x in range(3):
+            if row.T == 0:
+                wanted[x] += x == 0
+                continue
+            chance = alive * fit.model.mass_if_alive(params, float(x), np.array([row.T]), none, none, none)
+            wanted[x] += (chance + (1 - alive) * (x == 0)).item()
+    wanted[3] = len(frame) - wanted.sum()
+    assert table["expected"].to_numpy() == pytest.approx(wanted, rel=1e-10)
+    assert table["observed"].tolist() == np.bincount(frame["frequency"].clip(upper=3), minlength=4).tolist()
+
+    curve = tracking(fit, as_engine(orders), observation_end="2024-06-24", covariates=known)
+    ends = [*range(1, len(curve)), frame["T"].max()]  # weeks since the first day
+    first = {row.customer_id: frame["T"].max() - row.T for row in frame.itertuples()}
+    total = [
+        sum(
+            fit.model.expected_purchases(own[who], np.array([max(round((end - came) * 7) / 7, 0.0)])).item()
+            for who, came in first.items()
+        )
+        for end in ends
+    ]
+    assert curve["cumulative_expected"].to_numpy() == pytest.approx(np.array(total), rel=1e-10)
+    assert curve["cumulative_actual"].iloc[-1] == frame["frequency"].sum()
+
+    split = split_holdout(
+        as_engine(orders), calibration_end="2024-04-01", observation_end="2024-06-24", time_unit="week"
+    )
+    groups = holdout_by_frequency(fit, split, most=2, covariates=known)
+    before = to_pandas(split.calibration.frame)
+    expected = [
+        fit.model.conditional_expected_purchases(
+            own[row.customer_id], split.duration, *(np.array([float(v)]) for v in (row.frequency, row.recency, row.T))
+        ).item()
+        for row in before.itertuples()
+    ]
+    means = pd.Series(expected).groupby(before["frequency"].clip(upper=2).to_numpy()).agg(["size", "mean"])
+    assert groups["customers"].tolist() == means["size"].tolist()
+    assert groups["expected"].to_numpy() == pytest.approx(means["mean"].to_numpy(), rel=1e-10)
+
+
+def test_diagnostics_of_a_fit_with_covariates_say_what_is_missing():
+    fit = fit_with_covariates("BG_NBD")
+    orders, known = customers_with_covariates(False)
+    with pytest.raises(InputError, match="Pass covariates=, a frame with these columns and customer_id"):
+        tracking(fit, orders)
+    with pytest.raises(InputError, match="covariates: no row for the customer in 57 of 60 rows"):
+        tracking(fit, orders, covariates=known.head(3))
+    split = split_holdout(orders, calibration_end="2024-04-01", time_unit="week")
+    new = known.assign(channel=known["channel"].replace("store", "shop"))
+    with pytest.raises(InputError, match=r"channel: levels that the fit does not know \('shop'\)"):
+        holdout_by_frequency(fit, split, covariates=new)
+    with pytest.raises(InputError, match="age: missing or infinite"):
+        frequency_fit(fit, split.calibration, covariates=known.assign(age=np.nan))
+    with pytest.raises(InputError, match="fit: it has covariates, and this table knows none"):
+        history_table(fit, T=30, horizon=10)
 
 
 def test_wrong_arguments_are_refused_with_the_remedy(cdnow):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import narwhals.stable.v2 as nw
@@ -9,10 +10,12 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_number
-from crmvalue._core.types import DAYS_PER_UNIT, Array, Day, Frame, IntArray
+from crmvalue._core.types import DAYS_PER_UNIT, AnyArray, Array, Day, Frame, IntArray
 from crmvalue.data.summary import CustomerSummary, summarize_customers
 from crmvalue.data.transactions import Transactions, as_transactions
 from crmvalue.errors import InputError
+from crmvalue.models.covariates import params_with, with_scores
+from crmvalue.models.distinct import distinct_states
 from crmvalue.models.fit import PurchaseFit
 from crmvalue.models.histories import (
     PURCHASES,
@@ -22,16 +25,20 @@ from crmvalue.models.histories import (
     require_unit_of_fit,
     to_numbers,
 )
-from crmvalue.models.predictions import require_time
+from crmvalue.models.model import Parameters, PurchaseModel
+from crmvalue.models.predictions import checked_scores, require_time
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MOST_FREQUENCY = 1_000  # rows of a table of frequencies
+PAIRS_AT_ONCE = 1_000_000  # of a customer and the end of a period
 STEPS = 60  # of recency in a table of histories, at most
 
 
-def frequency_fit(fit: PurchaseFit, summary: CustomerSummary | Frame, *, most: int = 7) -> pd.DataFrame:
+def frequency_fit(
+    fit: PurchaseFit, summary: CustomerSummary | Frame, *, most: int = 7, covariates: Frame | None = None
+) -> pd.DataFrame:
     """Count customers by their repeat purchases, next to how many the model expects.
 
     Parameters
@@ -43,6 +50,9 @@ def frequency_fit(fit: PurchaseFit, summary: CustomerSummary | Frame, *, most: i
         the fit.
     most : int
         Last row of the table, which holds this number and all above it; at least 1.
+    covariates : frame, optional
+        For a fit with covariates: a frame with customer_id and the columns of the fit. Not needed if the summary's
+        frame has these columns itself.
 
     Returns
     -------
@@ -52,7 +62,8 @@ def frequency_fit(fit: PurchaseFit, summary: CustomerSummary | Frame, *, most: i
     Raises
     ------
     InputError
-        If a history is impossible, `most` is out of range, or the summary is in another time unit than the fit.
+        If a history is impossible, `most` is out of range, the summary is in another time unit than the fit, or a
+        covariate is missing or has a level that the fit does not know.
 
     Notes
     -----
@@ -79,28 +90,26 @@ def frequency_fit(fit: PurchaseFit, summary: CustomerSummary | Frame, *, most: i
     import pandas as pd
 
     rows_wanted = int(require_number("most", most, at_least=1, at_most=MOST_FREQUENCY))
-    require_plain(fit)
     require_unit_of_fit(summary, fit.time_unit)
     frame = open_customers(summary, PURCHASES, argument="summary")
-    rows, counts = read_histories(frame, PURCHASES)
+    rows, params, counts = read_with_params(fit, frame, PURCHASES, covariates)
     frequency, _, T = checked_purchases(frame, rows, is_discrete=fit.model.is_discrete)
     observed = np.bincount(
         np.minimum(frequency, rows_wanted).astype(np.intp), weights=counts, minlength=rows_wanted + 1
     )
-    times, place = np.unique(T, return_inverse=True)
+    none = np.zeros(len(T))
+    own, _, _, times, place = distinct_states(fit.model, params, none, none, T)  # as new customers
     customers = np.bincount(place, weights=counts)
-    expected = np.zeros(rows_wanted + 1)
-    some = times > 0
-    expected[0] = customers[~some].sum()
-    for x in range(rows_wanted):
-        expected[x] += customers[some] @ chance_of_new(fit, float(x), times[some])
+    expected = np.array(
+        [customers @ chance_of_new(fit.model, own, float(x), times) for x in range(rows_wanted)] + [0.0]
+    )
     expected[-1] = max(float(counts.sum() - expected.sum()), 0.0)
     index = pd.RangeIndex(rows_wanted + 1, name="frequency")
     return pd.DataFrame({"observed": observed.astype(np.int64), "expected": expected}, index=index)
 
 
 def require_plain(fit: PurchaseFit) -> None:
-    """Raise InputError if what a fit says depends on covariates, which a table of all customers does not know."""
+    """Raise InputError if what a fit says depends on covariates, which a table without customers does not know."""
     if fit.effects:
         raise InputError(
             "fit: it has covariates, and this table knows none. Pass a fit without them; predictions for each customer "
@@ -108,17 +117,33 @@ def require_plain(fit: PurchaseFit) -> None:
         )
 
 
-def chance_of_new(fit: PurchaseFit, count: float, t: Array) -> Array:
+def read_with_params(
+    fit: PurchaseFit, frame: frames.AnyFrame, columns: Sequence[str], covariates: Frame | None
+) -> tuple[list[AnyArray], Parameters, IntArray]:
+    """Return these columns, the parameters of each row's customers, and how many customers it stands for."""
+    if not fit.effects:
+        rows, counts = read_histories(frame, columns)
+        return rows, fit.params, counts
+    frame, scores = with_scores(frame, fit.effects, covariates)
+    rows, counts = read_histories(frame, (*columns, *scores))
+    factors = checked_scores(fit, frame, rows[len(columns) :])
+    return rows[: len(columns)], params_with(fit.model, fit.params, factors), counts
+
+
+def chance_of_new(model: PurchaseModel, params: Parameters, count: float, t: Array) -> Array:
     """Probability that a new customer makes this number of repeat purchases up to t."""
-    none = np.zeros(1)
-    alive = fit.model.probability_alive(fit.params, none, none, none)
-    return np.asarray(
-        alive * fit.model.mass_if_alive(fit.params, count, t, none, none, none) + (1 - alive) * (count == 0)
-    )
+    none, some = np.zeros(len(t)), t > 0
+    alive = model.probability_alive(params, none, none, none)
+    mass = model.mass_if_alive(params, count, np.where(some, t, 1.0), none, none, none)
+    return np.where(some, alive * mass + (1 - alive) * (count == 0), count == 0)
 
 
 def tracking(
-    fit: PurchaseFit, transactions: Transactions | Frame, *, observation_end: Day | None = None
+    fit: PurchaseFit,
+    transactions: Transactions | Frame,
+    *,
+    observation_end: Day | None = None,
+    covariates: Frame | None = None,
 ) -> pd.DataFrame:
     """Return the repeat purchases in each time unit, and how many the model expects.
 
@@ -130,6 +155,8 @@ def tracking(
         Columns customer_id, date and amount, in any engine.
     observation_end : day, optional
         Last day that counts; by default the last day in the transactions.
+    covariates : frame, optional
+        For a fit with covariates: a frame with customer_id and the columns of the fit.
 
     Returns
     -------
@@ -140,7 +167,8 @@ def tracking(
     Raises
     ------
     InputError
-        If the transactions are refused, or nobody has bought by `observation_end`.
+        If the transactions are refused, nobody has bought by `observation_end`, or a covariate is missing or has a
+        level that the fit does not know.
 
     Notes
     -----
@@ -163,21 +191,26 @@ def tracking(
     """
     import pandas as pd
 
-    require_plain(fit)
     rows = as_transactions(transactions)
     summary = summarize_customers(rows, observation_end=observation_end, time_unit="day")
     end = int(summary.observation_end.astype(np.int64))
-    age, newcomers = distinct_counts(frames.open_frame(summary.frame), "T")
+    (days,), params, counts = read_with_params(fit, frames.open_frame(summary.frame), ["T"], covariates)
+    age = to_numbers("T", days)
+    none = np.zeros(len(age))
+    own, _, _, age, place = distinct_states(fit.model, params, none, none, age)
+    newcomers = np.bincount(place, weights=counts)
     came = end - np.rint(age).astype(np.int64)  # day of the first purchase
     day, purchases = days_of_purchases(rows, end)
     begin, unit = int(came.min()), DAYS_PER_UNIT[fit.time_unit]
     ends = np.append(np.arange(1, np.ceil((end - begin) / unit)), (end - begin) / unit) * unit + begin
 
     actual = running(day, purchases, ends) - running(came, newcomers, ends)
-    times = np.maximum(ends[:, None] - came, 0) / unit
-    times = np.floor(times) if fit.model.is_discrete else times
-    distinct, place = np.unique(times, return_inverse=True)
-    expected = fit.model.expected_purchases(fit.params, distinct)[place].reshape(times.shape) @ newcomers
+    expected = np.zeros(len(ends))
+    at_once = max(1, PAIRS_AT_ONCE // len(ends))
+    for begin in range(0, len(came), at_once):
+        some = slice(begin, begin + at_once)
+        since = np.maximum(ends[:, None] - came[some], 0)
+        expected += expected_since(fit, rows_of_params(own, some), since / unit) @ newcomers[some]
     columns = {
         "actual": np.diff(actual, prepend=0.0),
         "expected": np.diff(expected, prepend=0.0),
@@ -185,6 +218,22 @@ def tracking(
         "cumulative_expected": expected,
     }
     return pd.DataFrame(columns, index=pd.RangeIndex(1, len(ends) + 1, name="period"))
+
+
+def expected_since(fit: PurchaseFit, params: Parameters, times: Array) -> Array:
+    """Repeat purchases expected of new customers, a column each, at times since their first; equal ones once."""
+    times = np.floor(times) if fit.model.is_discrete else times
+    given = (np.tile(value, len(times)) if isinstance(value, np.ndarray) else value for value in params)
+    every = type(params)(*given)  # type: ignore[arg-type]  # a NamedTuple
+    none = np.zeros(times.size)
+    own, _, _, distinct, place = distinct_states(fit.model, every, none, none, times.ravel())
+    return np.asarray(fit.model.expected_purchases(own, distinct)[place].reshape(times.shape))
+
+
+def rows_of_params(params: Parameters, rows: slice) -> Parameters:
+    """Return the parameters of these rows; those that all share stay single numbers."""
+    picked = (value[rows] if isinstance(value, np.ndarray) else value for value in params)
+    return type(params)(*picked)  # type: ignore[arg-type]  # a NamedTuple
 
 
 def distinct_counts(frame: frames.AnyFrame, column: str) -> tuple[Array, IntArray]:
@@ -200,7 +249,7 @@ def days_of_purchases(transactions: Transactions, end: int) -> tuple[Array, IntA
     return distinct_counts(kept.select("customer_id", "_crm_day").unique(), "_crm_day")
 
 
-def running(day: Array | IntArray, counts: IntArray, ends: Array) -> Array:
+def running(day: Array | IntArray, counts: Array | IntArray, ends: Array) -> Array:
     """Sum of the counts up to each end."""
     order = np.argsort(day, kind="stable")
     total = np.append(0.0, np.cumsum(counts[order]))
