@@ -252,3 +252,23 @@ def test_a_k_that_is_no_whole_number_is_refused(k):
 def test_a_model_without_k_is_refused():
     with pytest.raises(InputError, match="model: it has no k"):
         with_k(BG_NBD, 2)
+
+
+def test_the_k_of_few_customers_with_rare_levels_is_that_of_fits_with_each_k():
+    rng = np.random.default_rng(1007)
+    n = 60
+    known = pd.DataFrame({"customer_id": range(n), "kind": np.repeat(["web", "store", "fair", "post"], [50, 5, 3, 2])})
+    made = BG_CNBD_K.simulate(BG_CNBD_K.Params(0.8, 3.0, 0.9, 2.5, 2.0), rng.integers(6, 40, n).astype(float), rng)
+    frame = pd.DataFrame({"frequency": made.frequency, "recency": made.recency, "T": made.T}).assign(
+        customer_id=range(n)
+    )
+    found = fit_purchases(frame, BG_CNBD_K, covariates=known, time_unit="week")
+    assert found.penalty == 1  # some effects have no end
+    assert any("effects without end are" in said for said in found.health)
+    each = [
+        fit_purchases(frame, with_k(BG_CNBD_K, k), covariates=known, time_unit="week")
+        for k in range(1, int(found.params[-1]) + 3)
+    ]
+    best = max(each, key=lambda fit: fit.log_likelihood)
+    assert found.params == pytest.approx(best.params, rel=1e-6)
+    assert found.log_likelihood == pytest.approx(best.log_likelihood, abs=1e-8)

@@ -159,20 +159,29 @@ def best_regular_fit(
     k rises until the likelihood has fallen twice. Standard errors take k as known.
     """
     frequency, recency, _ = data
+    start, asked = model.start(*data, counts), design
     tried: list[Tried] = []
+
+    def fitted(k: int, design: Design) -> Tried:
+        random = model.limit(start._replace(k=k))  # type: ignore[attr-defined]  # a NamedTuple
+        found = best_fit(random or given(model, k), data, counts, design)
+        even = 0.0 if log_gaps is None else evenness(k, frequency, recency, counts, log_gaps)
+        return Tried(k, found, even, drawn(found, asked))
+
     for k in model.k_values:
-        random = model.limit(model.start(*data, counts)._replace(k=k))  # type: ignore[attr-defined]  # a NamedTuple
         try:
-            found = best_fit(random or given(model, k), data, counts, design)
+            tried.append(fitted(k, design))
         except ConvergenceError:
             if not tried:
                 raise
             break  # more regular than these data can show
-        even = 0.0 if log_gaps is None else evenness(k, frequency, recency, counts, log_gaps)
-        tried.append(Tried(k, found, even, drawn(found, design)))
+        # effects without end at one k have none at the next either: the long search for one is spared
+        design = replace(design, penalty=max(design.penalty, tried[-1].found.penalty))
         if len(tried) > 2 and tried[-1].score < tried[-2].score < tried[-3].score:
             break
     best = max(tried, key=lambda one: one.score)
+    if design.penalty > asked.penalty:
+        best = fitted(best.k, asked)  # as was asked for, and to say which effects those are
     k, found = best.k, best.found
     said = said_of_k(model, tried, best, is_rough=log_gaps is None)
     if k == 1:
