@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crmvalue._core.checks import require_number
-from crmvalue._core.optimise import Derivatives
+from crmvalue._core.optimise import Derivatives, is_finite
 from crmvalue._core.special import normal_quantile
 from crmvalue._core.types import Array, Frame, IntArray
 from crmvalue.data.summary import CustomerSummary
@@ -141,9 +141,13 @@ def end_of(
     """
     top, others = float(evaluate(best).value), free[free != j]
     direction = np.where(np.isfinite(covariance[:, j]), covariance[:, j], 0.0) / np.sqrt(covariance[j, j])
-    point = best + sign * height * direction
+    point = best + np.clip(sign * height * direction, -FARTHEST, FARTHEST)
     low, high = 0.0, np.inf  # log distances that are too near and too far
     for _ in range(MOST_STEPS):
+        if not is_finite(evaluate(point)):
+            high = sign * (point[j] - best[j])
+            point = best + 0.5 * (low + high) / high * (point - best)
+            continue
         at = climb_along(evaluate, point, others).point if others.size else point
         found = evaluate(at)
         distance = sign * (at[j] - best[j])
@@ -151,12 +155,12 @@ def end_of(
         if abs(root - height) < CLOSE:
             return float(at[j])
         low, high = (distance, high) if root < height else (low, distance)
-        if low > FARTHEST:
+        if low >= FARTHEST:
             return sign * np.inf
         fall = -sign * float(found.gradient[j])
         step = (height - root) * root / fall if fall > 0 and np.isfinite(root) else np.nan
         wanted = distance + step
         if not low < wanted < high or not np.isfinite(wanted):
             wanted = 0.5 * (low + high) if np.isfinite(high) else 2 * distance
-        point = best + wanted / distance * (at - best)
+        point = best + np.clip(wanted / distance * (at - best), -FARTHEST, FARTHEST)
     return float(point[j])
