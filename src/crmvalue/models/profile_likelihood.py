@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FARTHEST = 16.0  # log distance from the estimate at which an end is taken not to exist
+BEYOND = FARTHEST + 1  # farthest that is tried
 CLOSE = 1e-7  # to the height wanted, in standard deviations
 MOST_STEPS = 60
 STEEP = 1e-2  # gradient at a maximum of other data: there it is of the order of the root of their number
@@ -141,7 +142,7 @@ def end_of(
     """
     top, others = float(evaluate(best).value), free[free != j]
     direction = np.where(np.isfinite(covariance[:, j]), covariance[:, j], 0.0) / np.sqrt(covariance[j, j])
-    point = best + np.clip(sign * height * direction, -FARTHEST, FARTHEST)
+    point = best + np.clip(sign * height * direction, -BEYOND, BEYOND)
     low, high = 0.0, np.inf  # log distances that are too near and too far
     for _ in range(MOST_STEPS):
         if not is_finite(evaluate(point)):
@@ -155,12 +156,12 @@ def end_of(
         if abs(root - height) < CLOSE:
             return float(at[j])
         low, high = (distance, high) if root < height else (low, distance)
-        if low >= FARTHEST:
+        if low > FARTHEST:
             return sign * np.inf
         fall = -sign * float(found.gradient[j])
         step = (height - root) * root / fall if fall > 0 and np.isfinite(root) else np.nan
         wanted = distance + step
         if not low < wanted < high or not np.isfinite(wanted):
             wanted = 0.5 * (low + high) if np.isfinite(high) else 2 * distance
-        point = best + np.clip(wanted / distance * (at - best), -FARTHEST, FARTHEST)
+        point = best + np.clip(wanted / distance * (at - best), -BEYOND, BEYOND)
     return float(point[j])
