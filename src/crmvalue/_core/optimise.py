@@ -70,6 +70,8 @@ def maximise(evaluate: Callable[[Array], Derivatives], start: Array, *, describe
 def climb(evaluate: Callable[[Array], Derivatives], start: Array) -> Ascent:
     """Climb from `start` to a maximum, or to where it shows that there is none inside."""
     point, here, radius = start, evaluate(start), 2.0
+    if not is_finite(here):  # there is no way up from here
+        return Ascent(point=point, here=here, steps=0, converged=False)
     for steps in range(MOST_STEPS):
         curvature, axes = np.linalg.eigh(-here.hessian)
         slope = axes.T @ here.gradient

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crmvalue._core.checks import require_number
-from crmvalue._core.optimise import Derivatives, is_finite
+from crmvalue._core.optimise import Derivatives
 from crmvalue._core.special import normal_quantile
 from crmvalue._core.types import Array, Frame, IntArray
 from crmvalue.data.summary import CustomerSummary
@@ -145,10 +145,6 @@ def end_of(
     point = best + np.clip(sign * height * direction, -BEYOND, BEYOND)
     low, high = 0.0, np.inf  # log distances that are too near and too far
     for _ in range(MOST_STEPS):
-        if not is_finite(evaluate(point)):
-            high = sign * (point[j] - best[j])
-            point = best + 0.5 * (low + high) / high * (point - best)
-            continue
         at = climb_along(evaluate, point, others).point if others.size else point
         found = evaluate(at)
         distance = sign * (at[j] - best[j])
