@@ -16,7 +16,7 @@ from crmvalue._core.special import normal_quantile
 from crmvalue._core.types import Array, Frame, TimeUnit
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.errors import InputError
-from crmvalue.models.cash_flow import Terms, priced, value_of_each
+from crmvalue.models.cash_flow import Priced, Terms, priced, value_of_each
 from crmvalue.models.fit import PurchaseFit, SpendFit
 from crmvalue.models.predictions import require_horizon
 
@@ -94,12 +94,15 @@ def total_value_interval(
     horizon = require_horizon(purchases_fit, horizon)
     terms = Terms(margin, cost_to_serve, retention_cost, discount_rate)
 
-    def total(purchases: PurchaseFit, spend: SpendFit) -> float:
-        customers = priced(summary, purchases, spend, terms, covariates, time_unit)
+    def priced_by(spend: SpendFit) -> Priced:
+        return priced(summary, purchases_fit, spend, terms, covariates, time_unit)
+
+    def total(customers: Priced, purchases: PurchaseFit, spend: SpendFit) -> float:
         return float(one_row(value_of_each(customers, purchases, spend, horizon), total=nw.col("value").sum())["total"])
 
-    by_purchases = slopes(purchases_fit, lambda fit: total(fit, spend_fit))
-    by_spend = slopes(spend_fit, lambda fit: total(purchases_fit, fit))
+    customers = priced_by(spend_fit)  # once: what customers are checked for does not depend on the purchases
+    by_purchases = slopes(purchases_fit, lambda fit: total(customers, fit, spend_fit))
+    by_spend = slopes(spend_fit, lambda fit: total(priced_by(fit), purchases_fit, fit))
     variance = (
         by_purchases @ purchases_fit.log_covariance @ by_purchases + by_spend @ spend_fit.log_covariance @ by_spend
     )
@@ -108,7 +111,7 @@ def total_value_interval(
             "purchases_fit: a parameter was held at its bound, so that nobody knows how sure the total is. Fit a model "
             "without it."
         )
-    centre, error = total(purchases_fit, spend_fit), float(np.sqrt(variance))
+    centre, error = total(customers, purchases_fit, spend_fit), float(np.sqrt(variance))
     half_width = normal_quantile(0.5 + 0.5 * level) * error
     if centre > 0:  # on the log scale, as the parameters are: never below 0
         factor = float(np.exp(half_width / centre))
