@@ -77,6 +77,14 @@ def test_the_parts_of_very_large_amounts_add_up_too(cents, quantity):
     assert max(gaps) <= 2 + abs(cents) * 2.0**-51
 
 
+@pytest.mark.parametrize("cents", [2**53, 2**53 - 1])
+@pytest.mark.parametrize("times", [1, 100])
+def test_a_sum_of_parts_that_no_float_can_hold_is_still_counted_to_the_cent(cents, times):
+    for quantity in ([314136.0, 13237.193479168329, 184379.25, 628282.8515625], [3.0, 1.0, 7.0, 200.0]):
+        found = parts_of(cents, quantity * times)  # a hundred times four small counts would be split value by value
+        assert sum(int(part) for part in found) == cents
+
+
 def test_only_whole_numbers_below_256_are_split_value_by_value():
     quantity = np.tile([0.0, 1.0, 2.0, 255.0], 100)
     assert weights_of(quantity).counts[[0, 1, 2, 255]].tolist() == [100, 100, 100, 100]

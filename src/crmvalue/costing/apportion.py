@@ -21,6 +21,7 @@ Bytes: TypeAlias = NDArray[np.uint8]
 VALUES = 256  # quantities below this that are whole numbers, such as orders, are split value by value
 BLOCK = 32_768  # parts that are worked on at a time, so that they stay in the processor's cache
 SAMPLE = 16_384  # remainders from which those of very many parts are guessed
+EXACT = 2.0**52  # sums of whole numbers up to about this size are exact in floating point, in whatever order
 SPREAD = 0.02  # share of the parts on each side of the guess that are compared one by one: over four standard errors
 
 
@@ -83,7 +84,7 @@ def split(cents: float, weights: Weights, out: Array) -> None:
     size = abs(cents)
     exact = np.arange(len(weights.counts)) / weights.total * size
     missing = int(size - np.floor(exact) @ weights.counts)
-    if len(weights.codes) and 0 <= missing < len(out):  # else rounding in the shares of very large amounts
+    if len(weights.codes) and size <= EXACT and 0 <= missing < len(out):
         split_values(exact, missing, weights, out)
     else:
         split_parts(size, weights, out, *guess(size, weights))
@@ -139,7 +140,7 @@ def guess(size: float, weights: Weights) -> tuple[float, float]:
 
 def split_parts(size: float, weights: Weights, out: Array, low: float, high: float) -> None:
     """Write the parts of any quantities: remainders above `high` are rounded up, those from `low` on are compared."""
-    places, remainders, reached, room = [], [], 0.0, np.empty((2, min(BLOCK, len(out))))
+    places, remainders, reached, room = [], [], 0, np.empty((2, min(BLOCK, len(out))))
     for block in blocks(0, len(out)):
         exact, less = room[:, : block.stop - block.start]
         np.divide(weights.quantity[block], weights.total, out=exact)
@@ -147,11 +148,11 @@ def split_parts(size: float, weights: Weights, out: Array, low: float, high: flo
         # a remainder within rounding of `high` stays below it, and is compared
         parts = np.ceil(np.subtract(exact, high, out=less), out=out[block]) if high < 1 else np.floor(exact, out[block])
         exact -= parts  # negative where it was rounded up
-        reached += float(parts.sum())
+        reached += int(parts.sum()) if size <= EXACT else sum(map(int, parts.tolist()))
         near = np.flatnonzero(exact >= max(low, 0.0))
         places.append(near + block.start)
         remainders.append(exact[near])
-    place, remainder, missing = np.concatenate(places), np.concatenate(remainders), int(size - reached)
+    place, remainder, missing = np.concatenate(places), np.concatenate(remainders), int(size) - reached
     if not 0 <= missing <= len(place) and len(place) < len(out):  # the guess was wrong
         split_parts(size, weights, out, -np.inf, np.inf)
     elif missing:
