@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from crmvalue._core.checks import require_number
 from crmvalue._core.optimise import Derivatives
 from crmvalue._core.parts import parts
 from crmvalue._core.types import Array, IntArray
@@ -91,6 +92,18 @@ class Design:
 
 NOTHING = Design(values=np.empty((0, 0)))
 """No covariates."""
+
+
+def checked_penalty(penalty: float | None, covariates: object) -> float:
+    """Return the penalty as a number, or raise InputError."""
+    if penalty is None:
+        return 0.0
+    if covariates is None:
+        raise InputError(
+            "penalty: given without covariates. It draws their effects to 0, and a fit without them needs none: "
+            "leave it out."
+        )
+    return require_number("penalty", penalty, at_least=0)
 
 
 def design_of(
