@@ -115,6 +115,18 @@ def to_arrays(frame: AnyFrame, columns: Sequence[str]) -> dict[str, AnyArray]:
     return {name: series_to_array(table.get_column(name)) for name in columns}
 
 
+def plain_columns(frame: Frame, columns: Sequence[str]) -> list[AnyArray] | None:
+    """Return columns of a pandas frame that hold NumPy's numbers; None for all else, which is to be opened first.
+
+    To open a frame of a few thousand rows takes as long as to fit a model to it.
+    """
+    if not (nw.dependencies.is_pandas_dataframe(frame) and frame.columns.is_unique):
+        return None
+    there = [frame[name] for name in columns if name in frame.columns]
+    is_plain = all(isinstance(column.dtype, np.dtype) and column.dtype.kind in "iuf" for column in there)
+    return [column.to_numpy() for column in there] if is_plain and len(there) == len(columns) else None
+
+
 def series_to_array(series: nw.Series[Any]) -> AnyArray:
     """Return one eager column as an array; a time is cut to its day in the column's own time zone."""
     kind = series.dtype

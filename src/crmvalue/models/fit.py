@@ -31,6 +31,7 @@ from crmvalue.models.fit_spend import SpendFit, fit_spend
 from crmvalue.models.histories import (
     PURCHASES,
     checked_purchases,
+    frame_of,
     open_customers,
     read_histories,
     unit_to_fit,
@@ -162,11 +163,12 @@ def fit_purchases(
     [('purchases = dropout, app', 0.0)]
     """
     unit = unit_to_fit(summary, time_unit)
-    frame = open_customers(summary, PURCHASES, argument="summary")
     wanted = None if covariates is None else wanted_covariates(covariates, model)
     strength = checked_penalty(penalty, covariates)
+    needs_frame = wanted or model.k_values  # more than the three columns
+    frame = open_customers(summary, PURCHASES, argument="summary") if needs_frame else frame_of(summary)
     opened = open_covariates(frame, wanted)
-    rows, counts = read_histories(opened.frame, (*PURCHASES, *opened.names))
+    rows, counts = read_histories(opened.frame, (*PURCHASES, *opened.names), argument="summary")
     frequency, recency, T = checked_purchases(opened.frame, rows[:3], is_discrete=model.is_discrete)
     if not frequency.any():
         raise InputError(

@@ -9,7 +9,15 @@ import narwhals.stable.v2 as nw
 import numpy as np
 
 from crmvalue._core.checks import MOST_LABELS, require_time_unit, rows_message
-from crmvalue._core.frames import AnyFrame, column_names, count_rows, distinct_rows, open_frame, to_arrays
+from crmvalue._core.frames import (
+    AnyFrame,
+    column_names,
+    count_rows,
+    distinct_rows,
+    open_frame,
+    plain_columns,
+    to_arrays,
+)
 from crmvalue._core.types import AnyArray, Array, Frame, IntArray, TimeUnit
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.errors import InputError
@@ -66,8 +74,13 @@ def open_customers(
     customers: CustomerSummary | Frame, columns: Sequence[str], *, argument: str = "customers"
 ) -> AnyFrame:
     """Return the frame of a summary, or the frame itself, or that of a mapping, with the columns that are needed."""
+    return open_frame(frame_of(customers), argument=argument, needs=columns)
+
+
+def frame_of(customers: CustomerSummary | Frame) -> Frame:
+    """Return the frame of a summary, or the frame itself, or that of a mapping."""
     frame = customers.frame if isinstance(customers, CustomerSummary) else customers
-    return open_frame(as_table(frame) if isinstance(frame, Mapping) else frame, argument=argument, needs=columns)
+    return as_table(frame) if isinstance(frame, Mapping) else frame
 
 
 def as_table(columns: Mapping[str, Any]) -> Frame:
@@ -117,17 +130,22 @@ def require_unit_of_fit(customers: CustomerSummary | Frame, time_unit: TimeUnit)
         )
 
 
-def read_histories(frame: AnyFrame, columns: Sequence[str]) -> tuple[list[AnyArray], IntArray]:
+def read_histories(
+    frame: AnyFrame | Frame, columns: Sequence[str], *, argument: str = "customers"
+) -> tuple[list[AnyArray], IntArray]:
     """Return these columns and how many customers each row stands for; a lazy engine counts equal ones."""
-    if isinstance(frame, nw.LazyFrame):
-        rows, counts = distinct_rows(frame, columns)
-        return list(rows.values()), counts
-    rows = to_arrays(frame, columns)
-    return list(rows.values()), np.ones(len(rows[columns[0]]), dtype=np.int64)
+    arrays = plain_columns(frame, columns)
+    if arrays is None:
+        opened = open_frame(frame, argument=argument, needs=columns)
+        if isinstance(opened, nw.LazyFrame):
+            rows, counts = distinct_rows(opened, columns)
+            return list(rows.values()), counts
+        arrays = list(to_arrays(opened, columns).values())
+    return arrays, np.ones(len(arrays[0]), dtype=np.int64)
 
 
 def checked_purchases(
-    frame: AnyFrame, rows: Sequence[AnyArray], *, is_discrete: bool = False
+    frame: AnyFrame | Frame, rows: Sequence[AnyArray], *, is_discrete: bool = False
 ) -> tuple[Array, Array, Array]:
     """Return frequency, recency, T as floats once no row breaks a rule; `rows` are all or the distinct ones."""
     rules = (*PURCHASE_RULES, *OPPORTUNITY_RULES) if is_discrete else PURCHASE_RULES
@@ -135,12 +153,14 @@ def checked_purchases(
     return frequency, recency, T
 
 
-def checked_counts(frame: AnyFrame, frequency: AnyArray) -> Array:
+def checked_counts(frame: AnyFrame | Frame, frequency: AnyArray) -> Array:
     """Return frequency as floats once no row breaks a rule."""
     return checked(frame, SPEND[:1], COUNT_RULES, [frequency])[0]
 
 
-def checked(frame: AnyFrame, columns: Sequence[str], rules: Sequence[Rule], rows: Sequence[AnyArray]) -> list[Array]:
+def checked(
+    frame: AnyFrame | Frame, columns: Sequence[str], rules: Sequence[Rule], rows: Sequence[AnyArray]
+) -> list[Array]:
     """Return the rows as floats, or name the customers of `frame` that break the first broken rule."""
     if not len(rows[0]):
         raise InputError("customers: the frame has no rows. Pass at least one customer.")
@@ -169,8 +189,9 @@ def is_missing(column: nw.Expr) -> nw.Expr:
     return number.is_null() | number.is_nan()
 
 
-def refuse(frame: AnyFrame, column: str, problem: str, remedy: str, bad: nw.Expr) -> NoReturn:
+def refuse(frame: AnyFrame | Frame, column: str, problem: str, remedy: str, bad: nw.Expr) -> NoReturn:
     """Raise InputError about the rows where `bad`, with the names of at most five of their customers."""
+    frame = open_frame(frame)
     n = count_rows(frame)
     if "customer_id" in column_names(frame):
         broken = frame.filter(bad)
