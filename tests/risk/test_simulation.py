@@ -147,6 +147,8 @@ def test_a_model_with_missing_or_misshapen_outcomes_is_refused():
         simulate_roi(lambda a: a * math.nan, {"a": normal(0, 1)}, **DRAW)
     with pytest.raises(InputError, match=r"^model: returned an array of shape \(2,\) for 1,000 draws\."):
         simulate_roi(lambda a: a[:2], {"a": normal(0, 1)}, **DRAW)
+    with pytest.raises(InputError, match=r"^model: no numbers come out .* conditions with numpy\.where\.$"):
+        simulate_roi(lambda a: 1.0 if a > 0 else 0.0, {"a": normal(0, 1)}, **DRAW)
 
 
 def test_inputs_and_options_that_mean_nothing_are_refused():

@@ -95,6 +95,16 @@ def test_an_outcome_that_jumps_over_zero_is_noted():
     assert found.notes[0].startswith("The outcome jumps over 0 at x 3.3")
 
 
+def test_an_outcome_that_is_nothing_all_along_is_noted():
+    nothing = break_even(lambda x: 0.0, "x", low=0, high=10, base={})
+    assert nothing.values.tolist() == [0.0, 10.0]
+    assert nothing.notes == ("The outcome is 0 all along from x 0 to 10.",)
+    option = break_even(lambda x: max(0.0, x - 5) * (8 - x), "x", low=0, high=10, base={})
+    assert option.values == pytest.approx([0, 5, 8], abs=1e-8)
+    assert option.notes[0] == "The outcome is 0 all along from x 0 to 5."
+    assert option.notes[1].startswith("The outcome is 0 at 3 values of x")
+
+
 @pytest.mark.parametrize("given", [(12, 10, 9), (1, 2), "abc", (1, 2, math.nan)])
 def test_a_range_that_is_not_low_base_high_is_refused(given):
     with pytest.raises(InputError, match=r"^inputs\['price'\]: got "):

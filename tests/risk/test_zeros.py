@@ -58,6 +58,20 @@ def test_kinks_and_steps_are_followed_to_their_place():
     assert len(cone.jumps) == 0
 
 
+def test_a_stretch_of_zeros_is_found_with_both_its_ends():
+    option = values_of(lambda x: max(0.0, x - 5.3), 0.0, 10.0)
+    assert option.values == pytest.approx([0.0, 5.3], abs=1e-8)
+    assert len(option.stretches) == 1
+    assert len(option.unsure) == 0
+    valley = values_of(lambda x: (min(0.0, x - 5.0) + max(0.0, x - 7.0)) * (9.1 - x), 0.0, 10.0)
+    assert valley.values == pytest.approx([5.0, 7.0, 9.1], abs=1e-8)
+    assert len(valley.unsure) == len(valley.jumps) == 0
+    assert values_of(lambda x: 0.0, -1.0, 1.0).stretches == ((-1.0, 1.0),)
+    rounded = values_of(lambda x: round(x) - 4.0, 0.0, 10.0)
+    assert rounded.values == pytest.approx([3.5, 4.5], abs=1e-8)
+    assert len(rounded.jumps) == 0
+
+
 def test_a_rough_function_is_searched_for_changes_of_sign_and_said_to_be_rough():
     rng = np.random.default_rng(1)
     found = values_of(lambda x: x - 5.0 + 0.01 * rng.normal(), 0.0, 10.0)

@@ -27,12 +27,12 @@ class BreakEven:
     """Where the outcome is 0 as one input varies and the others stay."""
 
     input: str
-    values: Array  # every value found in the range, ascending, shape (n,)
+    values: Array  # every value found in the range, ascending, shape (n,); where it is 0 all along, both ends
     low: float  # the range
     high: float
     at_low: float  # outcome at the ends of the range
     at_high: float
-    notes: tuple[str, ...]  # that there is none, or several, or that the outcome jumps over 0
+    notes: tuple[str, ...]  # that there is none, or several, that the outcome jumps over 0, or is 0 all along
     assumptions: tuple[str, ...]  # what the values rest on, in words
 
     to_dict = as_dict
@@ -131,7 +131,8 @@ def notes_on_break_even(name: str, found: Zeros, ends: tuple[float, float], at_l
         side = "above" if at_low > 0 else "below"
         span = f"from {ends[0]:g} to {ends[1]:g}"
         notes.append(f"The outcome is {side} 0 {span}: there is no break-even value of {name} in this range.")
-    if n > 1:
+    notes.extend(f"The outcome is 0 all along from {name} {a:g} to {b:g}." for a, b in found.stretches)
+    if n > 2 * len(found.stretches) + (not found.stretches):
         notes.append(f"The outcome is 0 at {n} values of {name}: it pays between some of them only.")
     notes.extend(f"The outcome jumps over 0 at {name} {value:g}: it is not 0 there." for value in found.jumps.tolist())
     if found.unsure:

@@ -218,7 +218,13 @@ def draw_inputs(
 
 def outcomes(model: Callable[..., ArrayLike], values: Mapping[str, Any], n: int) -> Array:
     """Return what the model makes of n draws, after a check."""
-    made = np.asarray(model(**values), dtype=float)
+    try:
+        made = np.asarray(model(**values), dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"model: no numbers come out ({error}). It is called with an array of draws for each input: write it with "
+            "array arithmetic, and conditions with numpy.where."
+        ) from error
     if made.shape not in ((), (n,)):
         raise InputError(
             f"model: returned an array of shape {made.shape} for {n:,} draws. Return one outcome a draw, shape ({n},)."

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.polynomial import chebyshev
@@ -26,32 +27,38 @@ MOST_PIECES = 2000
 NARROWEST = 1e-10  # share of the range; a jump or a kink lies in a piece that is not cut further
 KINK = 10 * NARROWEST  # share of the largest outcome that a kink at 0 leaves in such a piece
 ROUNDING = 1e-12  # share of the outcome that its own rounding may reach
+DIGITS = 4 * np.finfo(float).eps  # share of the largest outcome that rounding may leave where the outcome is tiny
 CLOSEST = 1e-7  # share of the range: zeros that are nearer to each other count as one
 JUMP = 1e-6  # share of the rise over a bracket that a smooth function does not leave at its zero
+
+Piece: TypeAlias = tuple[float, float]  # both ends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Zeros:
     """Where a function is 0 in a range, and where that is not sure."""
 
-    values: Array  # ascending, shape (n,)
+    values: Array  # ascending, shape (n,); of a stretch both ends
     jumps: Array  # those of them at which the function jumps over 0
-    unsure: tuple[tuple[float, float], ...]  # pieces too rough for a polynomial: only changes of sign were looked at
+    stretches: tuple[Piece, ...]  # where it is 0 all along
+    unsure: tuple[Piece, ...]  # pieces too rough for a polynomial: only changes of sign were looked at
 
 
 def zeros_between(evaluate: Callable[[Array], Array], low: float, high: float) -> Zeros:
     """Return every zero of a function that is smooth by pieces; one that only touches 0 is found too."""
     ends = np.linspace(low, high, FIRST_PIECES + 1)
     pieces = deque(zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True))
-    found, unsure, size, n = list[float](), list[tuple[float, float]](), 0.0, 0
+    found, flat, unsure, size, n = list[float](), list[Piece](), list[Piece](), 0.0, 0
     while pieces:
         left, right = pieces.popleft()
         points = np.clip(left + (right - left) * (NODES + 1) / 2, left, right)
         outcome = evaluate(points)
         size, n = max(size, float(np.abs(outcome).max())), n + 1
         coefficients = TO_COEFFICIENTS @ outcome
-        noise = ROUNDING * float(np.abs(outcome).max())
-        if np.abs(coefficients[-4:]).max() <= noise:
+        rest, noise = float(np.abs(coefficients[-4:]).max()), ROUNDING * float(np.abs(outcome).max())
+        if not outcome.any():
+            flat.append((left, right))
+        elif rest <= max(noise, DIGITS * size):
             near = roots_of(coefficients, noise)
             found += settled(evaluate, left + (right - left) * (near + 1) / 2, (low, high), noise)
         elif right - left <= NARROWEST * (high - low) or n > MOST_PIECES:
@@ -61,8 +68,27 @@ def zeros_between(evaluate: Callable[[Array], Array], low: float, high: float) -
         else:
             middle = left + (right - left) / 2
             pieces += [(left, middle), (middle, right)]
-    values = distinct(evaluate, np.array(sorted(found)), CLOSEST * (high - low))
-    return Zeros(values=values, jumps=values[is_jump(evaluate, values, low, high, size)], unsure=tuple(unsure))
+    stretches = joined(flat, NARROWEST * (high - low))
+    close = CLOSEST * (high - low)
+    alone = [value for value in sorted(found) if not any(a - close <= value <= b + close for a, b in stretches)]
+    values = distinct(evaluate, np.array(alone), close)
+    return Zeros(
+        values=np.sort(np.concatenate([values, np.ravel(stretches)])),
+        jumps=values[is_jump(evaluate, values, low, high, size)],
+        stretches=tuple(stretches),
+        unsure=tuple(unsure),
+    )
+
+
+def joined(pieces: list[Piece], gap: float) -> list[Piece]:
+    """Return the pieces in order, those that follow one another at no more than the gap as one."""
+    whole: list[Piece] = []
+    for left, right in sorted(pieces):
+        if whole and left - whole[-1][1] <= gap:
+            whole[-1] = (whole[-1][0], right)
+        else:
+            whole.append((left, right))
+    return whole
 
 
 def roots_of(coefficients: Array, noise: float) -> Array:
