@@ -120,7 +120,8 @@ def plain_columns(frame: Frame, columns: Sequence[str]) -> list[AnyArray] | None
 
     To open a frame of a few thousand rows takes as long as to fit a model to it.
     """
-    if not (nw.dependencies.is_pandas_dataframe(frame) and frame.columns.is_unique):
+    is_open = isinstance(frame, (nw.DataFrame, nw.LazyFrame))
+    if is_open or not nw.dependencies.is_pandas_dataframe(frame) or not frame.columns.is_unique:
         return None
     there = [frame[name] for name in columns if name in frame.columns]
     is_plain = all(isinstance(column.dtype, np.dtype) and column.dtype.kind in "iuf" for column in there)

@@ -65,18 +65,15 @@ def best_fit(model: AnyModel, data: Sequence[Array], counts: IntArray, design: D
         while True:
             ended: Ascent = climb_along(evaluate, point, free)
             params, effects = estimates(model, ended.point, design)
-            found: tuple[str, ...] = findings(model, ended, free, data, counts, design)
             # asked for also where the search ended: far out a likelihood can be so flat that it looks like a maximum
             limit = None if isinstance(model, SpendModel) else model.limit(params)
             if limit is not None:
                 simpler = best_fit(limit, data, counts, design)
                 if simpler.log_likelihood - drawn(simpler, design) > ended.value - LOST:
                     return with_finding(simpler, tends_to(model, params, limit))
-            if ended.converged and not held:
-                return found_at(model, free, ended, design, found)
             if ended.converged or (held and is_near(ended.here)):
-                said = (" ".join([*held, *diagnoses(model, params, held)]), *found)
-                return found_at(model, free, ended, design, said)
+                found = found_at(model, free, ended, design, data, counts)
+                return with_finding(found, " ".join([*held, *diagnoses(model, params, held)])) if held else found
             farthest = int(free[np.argmax(np.abs(ended.point - point)[free])])
             held.append(runs_away(params, effects, farthest))
             is_lost = 2 * len(held) > len(params)
@@ -148,16 +145,20 @@ def estimates(model: Model, point: Array, design: Design) -> tuple[tuple[float, 
 
 
 def found_at(
-    model: AnyModel, free: IntArray, ended: Ascent, design: Design, health: tuple[str, ...]
+    model: AnyModel, free: IntArray, ended: Ascent, design: Design, data: Sequence[Array], counts: IntArray
 ) -> Found[AnyModel]:
     """Return the estimates at a maximum."""
     size, k = len(ended.point), len(ended.point) - len(design.actions)
+    known = inverse_of(-ended.here.hessian)
     covariance = np.full((size, size), np.nan)
-    covariance[np.ix_(free, free)] = inverse_of(-ended.here.hessian)
+    covariance[np.ix_(free, free)] = known
     per_unit = np.append(np.ones(k), 1 / design.scales) if design.actions else np.ones(k)
     covariance *= np.outer(per_unit, per_unit)
     covariance.flags.writeable = False
     params, effects = estimates(model, ended.point, design)
+    said = findings(params, effects, free, known)
+    if isinstance(model, PurchaseModel):
+        said += findings_in_purchases(data, counts)
     return Found(
         model=model,
         params=params,
@@ -165,7 +166,7 @@ def found_at(
         log_covariance=covariance,
         log_likelihood=ended.value + penalty_at(ended.point[k:], design),
         gradient_norm=float(np.linalg.norm(ended.here.gradient)),
-        health=health,
+        health=said,
         penalty=design.penalty,
     )
 
@@ -228,19 +229,14 @@ def diagnoses(model: Model, params: tuple[float, ...], held: Sequence[str]) -> l
 
 
 def findings(
-    model: Model, ended: Ascent, free: IntArray, data: Sequence[Array], counts: IntArray, design: Design
+    params: tuple[float, ...], effects: tuple[Effect, ...], free: IntArray, covariance: Array
 ) -> tuple[str, ...]:
-    """Return what an analyst should know before the estimates are used."""
-    curvature = np.linalg.eigvalsh(-ended.here.hessian)
-    if not curvature[0] > FLATTEST * curvature[-1]:  # nothing is known of errors where it is no maximum
-        return ()
+    """Return what an analyst should know of the estimates before they are used; `covariance` is of the free ones."""
     said = []
-    params, effects = estimates(model, ended.point, design)
     k = len(params)
     names = [*params._fields, *(effect.name for effect in effects)]  # type: ignore[attr-defined]  # a NamedTuple
-    inverse = inverse_of(-ended.here.hessian)
-    spread = np.sqrt(np.diag(inverse))
-    correlation = np.triu(inverse / np.outer(spread, spread), k=1)
+    spread = np.sqrt(np.diag(covariance))
+    correlation = np.triu(covariance / np.outer(spread, spread), k=1)
     for i, j in np.argwhere(np.abs(correlation) > STRONG):
         one, other = int(free[i]), int(free[j])
         known = one < k and max(spread[i], spread[j]) < UNSURE
@@ -258,7 +254,7 @@ def findings(
             )
         elif error > VAGUE:
             said.append(f"The effect {names[i]} is hardly known: see its interval. A model without it may do as well.")
-    return (*said, *(findings_in_purchases(data, counts) if isinstance(model, PurchaseModel) else ()))
+    return tuple(said)
 
 
 def findings_in_purchases(data: Sequence[Array], counts: IntArray) -> tuple[str, ...]:
