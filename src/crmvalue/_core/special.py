@@ -14,6 +14,7 @@ from scipy.special import betainc, digamma, exprel, gammaln, hyp2f1, ndtr, ndtri
 from scipy.special import betaincinv as beta_quantile
 from scipy.special import gammaincinv as gamma_quantile
 
+from crmvalue._core.rises import STIRLING_FROM, bend_rise, log_far, slope_rise, stirling_rest
 from crmvalue._core.types import Array, BoolArray
 
 __all__ = [
@@ -37,7 +38,6 @@ __all__ = [
 
 Numbers: TypeAlias = float | Array
 
-STIRLING_FROM = 32.0  # five terms of the series below are exact to the last bit from here on
 NEGLIGIBLE = 42.0  # exp(-42) = 6e-19: the tails beyond do not reach the last digit of the sum
 QUADRATURE_ROWS = 2048  # rows integrated at a time: keeps the nodes in the processor's cache
 
@@ -59,21 +59,7 @@ def log_rising(z: Numbers, n: Numbers) -> Array:
     start, rise = np.broadcast_arrays(np.asarray(z, dtype=float), np.asarray(n, dtype=float))
     small = np.minimum(start, STIRLING_FROM)
     large = np.maximum(start, STIRLING_FROM)
-    end = large + rise
-    by_series = (large - 0.5) * np.log1p(rise / large) + rise * (np.log(end) - 1)
-    by_series += stirling_tail(end) - stirling_tail(large)
-    return np.asarray(np.where(start < STIRLING_FROM, gammaln(small + rise) - gammaln(small), by_series))
-
-
-def stirling_tail(z: Array) -> Array:
-    """Return log Γ(z) less the leading terms of Stirling's series."""
-    return 1 / (12 * z) + stirling_rest(z)
-
-
-def stirling_rest(z: Array) -> Array:
-    """Return that tail less its own first term, 1 / (12 z)."""
-    w = 1 / (z * z)
-    return -w * (1 / 360 - w * (1 / 1260 - w * (1 / 1680 - w / 1188))) / z
+    return np.asarray(np.where(start < STIRLING_FROM, gammaln(small + rise) - gammaln(small), log_far(large, rise)))
 
 
 def log_rising_ratio(z: Numbers, m: Numbers, n: Numbers) -> Array:
@@ -147,14 +133,14 @@ def digamma_rise(z: Numbers, n: Numbers) -> Array:
     """ψ(z + n) − ψ(z) for whole n: the sum of 1 / (z + j) over j < n."""
     if is_shared(z, n):
         return by_count(lambda counts: sums_before(1 / (np.asarray(z) + counts)), n)
-    return np.asarray(digamma(np.add(z, n)) - digamma(z))
+    return slope_rise(z, n)
 
 
 def trigamma_rise(z: Numbers, n: Numbers) -> Array:
     """ψ'(z + n) − ψ'(z) for whole n: minus the sum of 1 / (z + j)² over j < n."""
     if is_shared(z, n):
         return by_count(lambda counts: -sums_before(1 / (np.asarray(z) + counts) ** 2), n)
-    return trigamma(np.add(z, n)) - trigamma(z)
+    return bend_rise(z, n)
 
 
 def sums_before(terms: Array) -> Array:

@@ -17,6 +17,7 @@ import numpy as np
 
 from crmvalue._core.optimise import Derivatives
 from crmvalue._core.quadrature import as_rows, unit_rule
+from crmvalue._core.rises import log_rise
 from crmvalue._core.special import digamma_rise, log_choices, log_rising, log_rising_ratio, mean_power, trigamma_rise
 from crmvalue._core.types import Array, IntArray
 from crmvalue.models.likelihood import row_by_row
@@ -105,7 +106,7 @@ def derivatives(params: Params, frequency: Array, recency: Array, T: Array) -> D
     """
     x = np.asarray(frequency, dtype=float)[:, None]
     last, still = last_opportunities(recency, T)
-    terms = log_terms(params, x, last, still)
+    terms = log_terms(params, x, last, still, log_rise)
     peak = terms.max(axis=1, keepdims=True)
     share = np.exp(terms - peak)
     total = share.sum(axis=1, keepdims=True)

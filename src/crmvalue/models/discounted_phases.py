@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from crmvalue._core.special import STIRLING_FROM, expit, gammaln, log_beta, power_window, stirling_tail
+from crmvalue._core.rises import STIRLING_FROM, stirling_tail
+from crmvalue._core.special import expit, gammaln, log_beta, power_window
 from crmvalue._core.types import Array
 from crmvalue.models.phases import Ahead, chosen, most, quiet_sum
 
