@@ -54,3 +54,11 @@ def test_every_public_result_shows_itself_briefly():
         crmvalue.return_on_investment(orders, crmvalue.demo_ledger(), discount_rate=0.1, start="1997-01-01"),
     ):
         assert max(len(line) for line in repr(result).splitlines()) < 140
+
+
+def test_missing_values_of_a_nullable_column_show_as_a_dash():
+    lines = pd.DataFrame({"date": "2024-01-31", "category": "it", "amount": [1.0, 2.0]})
+    lines["customer_id"] = pd.array([7, None], dtype="Int64")
+    html = crmvalue.prepare_ledger(lines, customer_id="customer_id")._repr_html_()
+    assert "<td>7</td>" in html
+    assert "<td>–</td>" in html

@@ -124,9 +124,16 @@ def first_rows(frame: nw.DataFrame[Any]) -> str:
     """Return the first rows as an HTML table."""
     head = frame.head(ROWS_SHOWN)
     titles = "".join(f"<th>{escape(str(name))}</th>" for name in head.columns)
-    cells = ("".join(f"<td>{escape(cell_text(value))}</td>" for value in row) for row in head.iter_rows())
+    columns = [cell_texts(head.get_column(name)) for name in head.columns]
+    cells = ("".join(f"<td>{escape(text)}</td>" for text in row) for row in zip(*columns, strict=True))
     body = "".join(f"<tr>{row}</tr>" for row in cells)
     return f"<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def cell_texts(series: nw.Series[Any]) -> list[str]:
+    """Return the cells of a column; what its engine takes for missing may be no value that can be compared."""
+    values, is_gone = series.to_list(), series.is_null().to_list()
+    return [cell_text(None if gone else value) for value, gone in zip(values, is_gone, strict=True)]
 
 
 def cell_text(value: Any) -> str:
