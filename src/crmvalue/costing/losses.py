@@ -118,6 +118,8 @@ def churn_cost(
     found = frames.to_arrays(summary, columns)
     gone = found["days_since_last"] > inactive_after
     table = {name: values[gone] for name, values in found.items()}
+    order = np.argsort(ranked(table["customer_id"])[0])  # a lazy engine gives customers in any order
+    table = {name: values[order] for name, values in table.items()}
     if value is not None:
         lost, how = worth_of(value, table["customer_id"]), "what `value` says she would have brought"
     else:
