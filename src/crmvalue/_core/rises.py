@@ -15,7 +15,7 @@ from crmvalue._core.types import AnyArray, Array
 STIRLING_FROM = 32.0  # five terms of the series below are exact to the last bit from here on
 
 
-def log_rise(z: AnyArray, n: AnyArray) -> Array:
+def log_rise(z: float | AnyArray, n: float | AnyArray) -> Array:
     """Return the sum of log (z + j) over j < n."""
     if is_table(z, n):
         return from_tables(np.log, z, n)
@@ -25,7 +25,7 @@ def log_rise(z: AnyArray, n: AnyArray) -> Array:
     return total
 
 
-def slope_rise(z: AnyArray, n: AnyArray) -> Array:
+def slope_rise(z: float | AnyArray, n: float | AnyArray) -> Array:
     """Return the sum of 1 / (z + j) over j < n."""
     if is_table(z, n):
         return from_tables(np.reciprocal, z, n)
@@ -34,7 +34,7 @@ def slope_rise(z: AnyArray, n: AnyArray) -> Array:
     return total
 
 
-def bend_rise(z: AnyArray, n: AnyArray) -> Array:
+def bend_rise(z: float | AnyArray, n: float | AnyArray) -> Array:
     """Return minus the sum of 1 / (z + j)² over j < n."""
     if is_table(z, n):
         return from_tables(bend_of_log, z, n)
@@ -48,21 +48,22 @@ def bend_of_log(factor: Array) -> Array:
     return -1 / (factor * factor)
 
 
-def is_table(z: AnyArray, n: AnyArray) -> bool:
+def is_table(z: float | AnyArray, n: float | AnyArray) -> bool:
     """Whether each row asks for several small numbers of steps of the same z."""
     shape = np.shape(n)
     return len(shape) == 2 and np.shape(z) == (shape[0], 1) and np.size(n) > 0 and bool(np.max(n) <= 4 * shape[1] + 8)
 
 
-def from_tables(term: Callable[[Array], Array], z: AnyArray, n: AnyArray) -> Array:
+def from_tables(term: Callable[[Array], Array], z: float | AnyArray, n: float | AnyArray) -> Array:
     """Sum the terms up to the most steps of all, for each row, and look up those that are asked for."""
-    table = np.zeros((len(z), int(np.max(n)) + 1))
-    np.cumsum(term(z + np.arange(table.shape[1] - 1)), axis=1, out=table[:, 1:])
-    return np.take_along_axis(table, n.astype(np.intp), axis=1)
+    wanted = np.asarray(n, dtype=np.intp)
+    table = np.zeros((len(wanted), int(wanted.max()) + 1))
+    np.cumsum(term(np.asarray(z + np.arange(float(table.shape[1] - 1)))), axis=1, out=table[:, 1:])
+    return np.take_along_axis(table, wanted, axis=1)
 
 
 def by_steps(
-    add: np.ufunc, term: Callable[[Array], Array], none: float, z: AnyArray, n: AnyArray
+    add: np.ufunc, term: Callable[[Array], Array], none: float, z: float | AnyArray, n: float | AnyArray
 ) -> tuple[Array, AnyArray, Array, Array]:
     """Take the steps below `STIRLING_FROM`; return their sum, and which rows are to go on from where for how long."""
     given, steps = np.broadcast_arrays(np.asarray(z, dtype=float), np.asarray(n, dtype=float))

@@ -258,22 +258,44 @@ def sum_by_rows(
         total, gradient, hessian = 0.0, np.zeros(len(point)), np.zeros((len(point), len(point)))
         for part in parts(len(counts)):
             weights = counts[part].astype(float)
-            once = np.ones((1, len(weights)))
-            designs = [np.concatenate([once, each.power * values[each.terms, part]]) for each in following]
-            given = [  # those that all customers share stay single numbers
-                np.exp(point[place] @ columns) if len(place) > 1 else float(np.exp(point[place[0]]))
-                for place, columns in zip(places, designs, strict=True)
-            ]
+            given, pulls = zip(
+                *(own_values(point, j, each, values[:, part]) for j, each in enumerate(following)), strict=True
+            )
             rows = model.derivatives(model.Params(*given), *(column[part] for column in data))
-            params = np.stack([np.broadcast_to(value, weights.shape) for value in given])
-            slope = rows.gradient * params * weights  # by log parameters, of each row
-            bend = rows.hessian * params * (params * weights)[:, None]
             total += float(rows.value @ weights)
-            for j, (place, columns) in enumerate(zip(places, designs, strict=True)):
-                gradient[place] += columns @ slope[j]
-                hessian[np.ix_(place, place)] += (columns * slope[j]) @ columns.T
-                for i, (other, others) in enumerate(zip(places, designs, strict=True)):
-                    hessian[np.ix_(place, other)] += (columns * bend[j, i]) @ others.T
+            for j, (pull, place) in enumerate(zip(pulls, places, strict=True)):
+                slope = rows.gradient[j] * weights
+                gradient[place] += added(pull, slope)
+                hessian[np.ix_(place, place)] += paired(pull, slope / given[j], pull)
+                for i in range(j + 1):
+                    bend = paired(pull, rows.hessian[j, i] * weights, pulls[i])
+                    hessian[np.ix_(place, places[i])] += bend
+                    if i < j:
+                        hessian[np.ix_(places[i], place)] += bend.T
         return Derivatives(value=np.asarray(total), gradient=gradient, hessian=hessian)
 
     return add_up
+
+
+def own_values(point: Array, j: int, following: Slopes, values: Array) -> tuple[float | Array, Array]:
+    """Return a parameter of these rows and its slopes by all that it follows; one number where all rows share it."""
+    if not following.terms:
+        shared = float(np.exp(point[j]))
+        return shared, np.array([[shared]])
+    columns = np.concatenate([np.ones((1, values.shape[1])), following.power * values[following.terms]])
+    own = np.exp(point[[j, *following.place]] @ columns)
+    return own, columns * own
+
+
+def added(pull: Array, weights: Array) -> Array:
+    """Sum of the slopes times weights over rows; a slope that all rows share is one number."""
+    return pull @ weights if pull.shape[1] > 1 else pull[:, 0] * weights.sum()
+
+
+def paired(left: Array, weights: Array, right: Array) -> Array:
+    """Sum of products of two parameters' slopes times weights over rows."""
+    if left.shape[1] == 1:
+        return left * added(right, weights)
+    if right.shape[1] == 1:
+        return added(left, weights)[:, None] * right
+    return (left * weights) @ right.T
