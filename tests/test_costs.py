@@ -272,7 +272,8 @@ def test_an_unknown_category_is_named_with_its_rows_and_the_nearest_name():
     assert str(error.value) == (
         "category: unknown name 'stafff', 'Marketting', 'q' in 4 of 5 rows (row 0, 2, 3, 4). "
         "Did you mean 'staff' for 'stafff', 'marketing' for 'Marketting'? Use one of 'staff', 'it', 'marketing', "
-        "'service', 'data', 'process', 'time', 'opportunity'."
+        "'service', 'data', 'process', 'time', 'opportunity'. "
+        "Add yours by taxonomy=COST_TAXONOMY.extended(categories={...})."
     )
 
 

@@ -9,7 +9,7 @@ from conftest import to_pandas
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crmvalue.costs import amortize_ledger, cost_breakdown, prepare_ledger
+from crmvalue.costs import COST_TAXONOMY, amortize_ledger, cost_breakdown, prepare_ledger
 from crmvalue.errors import InputError
 
 LINES = pd.DataFrame(
@@ -42,6 +42,7 @@ def test_charges_before_in_and_after_the_window_are_told_apart(as_engine: Callab
     ]
     assert (found.outlay, found.before, found.charged, found.after) == (57.5, 50.0, 24.16, -16.66)
     assert cost_breakdown(found.frame, period="month").total == 24.16  # it is a ledger again
+    assert cost_breakdown(found.to_ledger(), by=["line"]).total == 24.16
 
 
 some_lines = st.lists(
@@ -86,6 +87,22 @@ def test_a_capital_line_without_a_useful_life_is_refused():
         amortize_ledger(lines, capital=["hardware"])
     with pytest.raises(InputError, match=r"^capital: the ledger has no subcategories"):
         amortize_ledger(LINES, capital=["hardware"])
+    with pytest.raises(InputError, match=r"^capital: unknown name 'hardwear'\. Did you mean 'hardware' for 'hardwear'"):
+        amortize_ledger(lines, capital=["hardwear"])
+
+
+def test_charges_are_a_ledger_of_the_taxonomy_that_they_came_from():
+    ours = COST_TAXONOMY.extended(categories={"travel": ["cars"]}, stages=["revival"], aliases={"差旅": "travel"})
+    lines = LINES.assign(category="差旅", subcategory="Cars", stage="revival", team="a", useful_life=[4, 3, 1])
+    names = {name: name for name in ("subcategory", "stage", "useful_life")}
+    found = amortize_ledger(prepare_ledger(lines, **names, keep=["team"], taxonomy=ours), capital=["cars"])
+    charged = found.to_ledger()
+    assert charged.total == found.charged
+    assert charged.taxonomy is ours
+    rows = cost_breakdown(charged, by=["category", "stage", "team"]).frame
+    assert rows[["category", "stage", "team", "amount"]].to_numpy().tolist() == [
+        ["travel", "revival", "a", found.charged]
+    ]
 
 
 def test_a_ledger_without_useful_lives_is_refused():

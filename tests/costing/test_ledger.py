@@ -42,8 +42,12 @@ def test_lines_in_two_currencies_are_converted_at_the_rate_of_their_day(as_engin
 
 
 def test_two_currencies_without_rates_are_refused():
-    with pytest.raises(InputError, match=r"^currency: mixed currencies \(EUR, USD\)\. Pass dated rates"):
+    with pytest.raises(InputError) as error:
         prepare_ledger(LINES, currency="currency")
+    assert str(error.value) == (
+        "currency: mixed currencies (EUR, USD): not EUR in 1 of 3 rows (row 1). "
+        "Pass dated rates: rates=frame, to_currency='EUR'."
+    )
     with pytest.raises(InputError, match=r"^currency: mixed currencies"):
         cost_breakdown(LINES)  # a plain frame is checked by its column names
     assert prepare_ledger(LINES.iloc[[0, 2]], currency="currency").currency == "EUR"
@@ -78,6 +82,12 @@ def test_a_line_without_a_currency_is_refused():
 def test_a_useful_life_that_is_no_whole_number_of_months_is_refused(months):
     with pytest.raises(InputError, match=r"^useful_life: useful life that is 0, negative .* in 1 of 3 rows \(row 0\)"):
         prepare_ledger(LINES.assign(useful_life=[months, None, 3]), useful_life="useful_life")
+
+
+def test_a_useful_life_of_more_than_a_century_is_refused_as_days():
+    lines = LINES.assign(useful_life=[1200, 1201, None])
+    with pytest.raises(InputError, match=r"more than 1,200 months, a century, in 1 of 3 rows \(row 1\)\. Give months"):
+        prepare_ledger(lines, useful_life="useful_life")
 
 
 def test_unknown_behavior_recurrence_and_kind_are_refused_with_the_nearest_name():

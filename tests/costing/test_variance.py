@@ -9,7 +9,7 @@ from conftest import to_pandas
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crmvalue.costs import budget_variance
+from crmvalue.costs import COST_TAXONOMY, budget_variance, prepare_ledger
 from crmvalue.errors import InputError
 
 LINES = pd.DataFrame(
@@ -55,6 +55,25 @@ def test_groups_may_be_any_columns_and_missing_ones_are_a_group():
     rows = found.frame.set_index("channel")["variance"]
     assert rows["web"] == 310.0
     assert found.frame["channel"].isna().sum() == 1
+
+
+def test_names_of_the_budget_are_matched_as_those_of_its_ledger():
+    ours = COST_TAXONOMY.extended(categories={"travel": ["Air Fare"]}, aliases={"差旅": "travel"})
+    lines = pd.DataFrame({"date": "2024-01-31", "category": ["travel", "it"], "amount": [90.0, 10.0]})
+    lines = lines.assign(subcategory=["air_fare", "Cloud"], behavior=["Variable", None])
+    ledger = prepare_ledger(lines, subcategory="subcategory", behavior="behavior", taxonomy=ours)
+    plan = pd.DataFrame(
+        {"category": ["差旅", "IT", "IT"], "subcategory": ["AIR FARE", "CLOUD", "ship"], "amount": 100.0}
+    )
+    plan = plan.assign(behavior=["variable", None, None])
+    found = budget_variance(ledger, plan, by=["category", "subcategory", "behavior"]).frame
+    assert found[["category", "subcategory", "variance", "status"]].to_numpy().tolist() == [
+        ["it", "ship", -100.0, "budget only"],
+        ["it", "cloud", -90.0, "both"],
+        ["travel", "Air Fare", -10.0, "both"],
+    ]
+    with pytest.raises(InputError, match=r"^budget, column 'behavior': unknown name 'half' in 3 of 3 rows"):
+        budget_variance(ledger, plan.assign(behavior="half"), by=["behavior"])
 
 
 lines = st.lists(

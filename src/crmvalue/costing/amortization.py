@@ -16,7 +16,8 @@ from crmvalue._core.types import AnyArray, Array, Day, Frame, IntArray
 from crmvalue.costing.apportion import to_cents
 from crmvalue.costing.ledger import Ledger, as_ledger
 from crmvalue.costing.lines import ledger_columns, read_lines
-from crmvalue.costing.names import plain_name
+from crmvalue.costing.names import spelled_options
+from crmvalue.costing.taxonomy import CostTaxonomy
 from crmvalue.errors import InputError
 from crmvalue.finance.exact_sums import CENTS, TOLERANCE, exact_sum, exact_sums
 
@@ -32,7 +33,7 @@ class AmortizedLedger:
     which its engine gave it). Lines of `outside` are the same, in one sum a line and side: part is before or after.
     """
 
-    frame: Frame  # charges in the window, in the engine of the ledger; a ledger that every function takes
+    frame: Frame  # charges in the window, in the engine of the ledger
     outside: Frame  # columns category, line, part, amount: what falls outside the window, in the same engine
     outlay: float  # sum of the ledger
     charged: float  # sum of the charges in the window
@@ -41,12 +42,18 @@ class AmortizedLedger:
     first_month: np.datetime64  # first month of the window
     last_month: np.datetime64  # last month of the window
     spread_lines: int  # lines that have a useful life
+    taxonomy: CostTaxonomy  # of the ledger
     assumptions: tuple[str, ...]  # what the figures rest on, in words
 
     to_frame = as_pandas
     to_dict = as_dict
     __repr__ = result_text
     _repr_html_ = result_html
+
+    def to_ledger(self) -> Ledger:
+        """Return the charges in the window as a ledger, which every table of costs takes."""
+        opened = frames.open_frame(self.frame)
+        return as_ledger(self.frame, frames.column_names(opened), taxonomy=self.taxonomy)
 
 
 def amortize_ledger(
@@ -66,13 +73,13 @@ def amortize_ledger(
     Returns
     -------
     AmortizedLedger
-        The charges in the window as a ledger, and what falls outside it.
+        The charges in the window, which ``to_ledger()`` turns into a ledger, and what falls outside it.
 
     Raises
     ------
     InputError
-        If the ledger has no useful lives, one is no whole number of months above 0, a capital line has none, or the
-        window ends before it starts.
+        If the ledger has no useful lives, one is no whole number of months above 0, a capital line has none, `capital`
+        names no subcategory, or the window ends before it starts.
 
     Notes
     -----
@@ -98,7 +105,7 @@ def amortize_ledger(
     checked = as_ledger(ledger, ["useful_life"])
     names = [name for name in ledger_columns(checked) if name != "kind"]
     lines = read_lines(checked, [*names, "useful_life"])
-    require_useful_lives(lines, capital)
+    require_useful_lives(lines, capital, checked.taxonomy)
     first = require_day("start", start) if start is not None else checked.audit.first_day
     last = require_day("end", end) if end is not None else checked.audit.last_day
     low, high = (int(day.astype("datetime64[M]").astype(np.int64)) for day in (first, last))
@@ -126,20 +133,23 @@ def amortize_ledger(
         first_month=np.datetime64(low, "M"),
         last_month=np.datetime64(high, "M"),
         spread_lines=int(spread.sum()),
+        taxonomy=checked.taxonomy,
         assumptions=words(int(spread.sum()), len(spread), low, high, exact_sum(amount[~inside])),
     )
 
 
-def require_useful_lives(lines: dict[str, AnyArray], capital: Sequence[str]) -> None:
+def require_useful_lives(lines: dict[str, AnyArray], capital: Sequence[str], taxonomy: CostTaxonomy) -> None:
     """Raise InputError if a line of a capital subcategory has no useful life."""
     if not capital:
         return
     if "subcategory" not in lines:
         raise InputError("capital: the ledger has no subcategories. Pass subcategory=... to prepare_ledger.")
-    wanted = {plain_name(name) for name in ([capital] if isinstance(capital, str) else capital)}
-    is_capital = np.array([plain_name(name) in wanted for name in lines["subcategory"].tolist()], dtype=bool)
-    known = ~np.isnan(lines["useful_life"].astype(float))
-    require_rows(known | ~is_capital, "useful_life", "missing for a capital line", REMEDY)
+    there = [str(name) for name in lines["subcategory"].tolist() if name is not None]
+    known = list(dict.fromkeys([*(sub for subs in taxonomy.categories.values() for sub in subs), *there]))
+    wanted = spelled_options([capital] if isinstance(capital, str) else capital, known, "capital").values()
+    is_capital = np.isin(lines["subcategory"].astype(str), list(wanted))
+    has_life = ~np.isnan(lines["useful_life"].astype(float))
+    require_rows(has_life | ~is_capital, "useful_life", "missing for a capital line", REMEDY)
 
 
 def charges(lines: dict[str, AnyArray]) -> tuple[IntArray, IntArray, Array]:

@@ -12,7 +12,6 @@ from crmvalue._core.checks import require_rows
 from crmvalue._core.frames import AnyFrame
 from crmvalue._core.types import AnyArray, Array, Frame
 from crmvalue.costing.names import is_blank, plain_name
-from crmvalue.errors import InputError
 from crmvalue.finance.exact_sums import CENTS
 
 
@@ -25,11 +24,12 @@ def currency_names(values: AnyArray, argument: str) -> AnyArray:
 
 def one_currency(values: AnyArray, argument: str) -> str:
     """Return the currency of all lines, or raise InputError if there are several."""
-    names = sorted(set(currency_names(values, argument).tolist()))
-    if len(names) > 1:
-        remedy = f"Pass dated rates: rates=frame, to_currency={names[0]!r}."
-        raise InputError(f"{argument}: mixed currencies ({', '.join(names)}). {remedy}")
-    return str(names[0])
+    names = currency_names(values, argument)
+    found, counts = np.unique(names.astype(str), return_counts=True)
+    usual = str(found[counts.argmax()])
+    problem = f"mixed currencies ({', '.join(found.tolist())}): not {usual}"
+    require_rows(names == usual, argument, problem, f"Pass dated rates: rates=frame, to_currency={usual!r}.")
+    return usual
 
 
 def converted(

@@ -39,6 +39,10 @@ LEDGER_COLUMNS = (
     "useful_life",
     "currency",
 )
+LONGEST_LIFE = 1200  # months; what is longer was given in days
+ADDED = "taxonomy=COST_TAXONOMY.extended"
+ADD_CATEGORY = f" Add yours by {ADDED}(categories={{...}})."
+ADD_STAGE = f" Add yours by {ADDED}(stages=[...])."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -65,6 +69,7 @@ class Ledger:
     audit: LedgerAudit
     total: float  # sum of all amounts, credits taken off; to the cent if the amounts are whole cents
     currency: str | None = None  # of all amounts; None if the lines do not say
+    taxonomy: CostTaxonomy = COST_TAXONOMY  # names of the categories, subcategories and stages
 
     to_frame = as_pandas
     to_dict = as_dict
@@ -195,7 +200,8 @@ def prepare_ledger(
     # A ledger is small: its columns are checked as arrays whatever the engine, and changed by expressions within it.
     lines = frames.to_arrays(rows, [name for name in used if name not in TAGS and name != "useful_life"])
     require_dated_amounts(lines["date"], lines["amount"], date=date, amount_name=amount)
-    rows = with_names(rows, lines, used, taxonomy or COST_TAXONOMY)
+    known = taxonomy or COST_TAXONOMY
+    rows = with_names(rows, lines, used, known)
     if useful_life is not None:
         rows = with_useful_life(rows, useful_life)
     changed, said = 0, None
@@ -205,7 +211,8 @@ def prepare_ledger(
     elif currency is not None:
         said = one_currency(lines["currency"], currency)
     audit = audit_lines(lines, time_zone, changed=changed)
-    return Ledger(frame=frames.to_native(rows), audit=audit, total=exact_sum(lines["amount"]), currency=said)
+    total = exact_sum(lines["amount"])
+    return Ledger(frame=frames.to_native(rows), audit=audit, total=total, currency=said, taxonomy=known)
 
 
 def require_distinct_columns(ours: Mapping[str, str], kept: Sequence[str]) -> None:
@@ -222,10 +229,11 @@ def require_distinct_columns(ours: Mapping[str, str], kept: Sequence[str]) -> No
 def with_names(rows: AnyFrame, lines: dict[str, AnyArray], used: Mapping[str, str], taxonomy: CostTaxonomy) -> AnyFrame:
     """Return the rows with all names in one spelling."""
     require_rows(~is_blank(lines["category"]), used["category"], "missing category", "Name one for each line.")
-    categories = spelled(lines["category"], tuple(taxonomy.categories), used["category"], taxonomy.aliases)
+    aliases = taxonomy.aliases
+    categories = spelled(lines["category"], tuple(taxonomy.categories), used["category"], aliases, remedy=ADD_CATEGORY)
     columns = [renamed_column("category", categories)]
     if "stage" in used:
-        stages = spelled(lines["stage"], taxonomy.stages, used["stage"], taxonomy.aliases)
+        stages = spelled(lines["stage"], taxonomy.stages, used["stage"], aliases, remedy=ADD_STAGE)
         columns.append(renamed_column("stage", stages))
     for name, allowed in OPTIONS.items():
         if name in used:
@@ -249,13 +257,8 @@ def read_subcategories(
         mine = values.copy()
         mine[category != name] = None
         known = [CAPITAL_CHARGE] if name == "opportunity" else []
-        try:
-            names |= spelled(mine, (*taxonomy.categories[name], *known), argument)
-        except InputError as error:
-            added = f"COST_TAXONOMY.extended(categories={{{name!r}: [...]}})"
-            raise InputError(
-                f"{error} These are the subcategories of {name!r}; add yours by taxonomy={added}."
-            ) from None
+        remedy = f" These are the subcategories of {name!r}; add yours by {ADDED}(categories={{{name!r}: [...]}})."
+        names |= spelled(mine, (*taxonomy.categories[name], *known), argument, remedy=remedy)
     return {value: name for value, name in names.items() if value != name}
 
 
@@ -266,6 +269,8 @@ def with_useful_life(rows: AnyFrame, argument: str) -> AnyFrame:
     ok = np.isnan(months) | ((months >= 1) & (months == np.floor(months)) & np.isfinite(months))
     remedy = "Give whole months, at least 1; leave it missing for what is spent at once."
     require_rows(ok, argument, "useful life that is 0, negative or no whole number of months", remedy)
+    problem = f"useful life of more than {LONGEST_LIFE:,} months, a century,"
+    require_rows(~(months > LONGEST_LIFE), argument, problem, "Give months, not days.")
     return rows
 
 
@@ -286,7 +291,7 @@ def audit_lines(lines: Mapping[str, AnyArray], time_zone: str | None, *, changed
     )
 
 
-def as_ledger(ledger: Ledger | Frame, columns: Sequence[str] = ()) -> Ledger:
+def as_ledger(ledger: Ledger | Frame, columns: Sequence[str] = (), *, taxonomy: CostTaxonomy | None = None) -> Ledger:
     """Return a ledger as it is; check a plain frame that has the standard column names, with these columns."""
     if isinstance(ledger, Ledger):
         return ledger
@@ -294,4 +299,5 @@ def as_ledger(ledger: Ledger | Frame, columns: Sequence[str] = ()) -> Ledger:
     require_columns(there, ["date", "category", "amount", *columns], argument="ledger")
     # keywords one by one, since a wrong one must be an error: the columns of ours that are there
     found: dict[str, Any] = {name: name for name in LEDGER_COLUMNS[3:] if name in there}
-    return prepare_ledger(ledger, **found, keep=[name for name in dict.fromkeys(columns) if name not in LEDGER_COLUMNS])
+    kept = [name for name in dict.fromkeys(columns) if name not in LEDGER_COLUMNS]
+    return prepare_ledger(ledger, **found, keep=kept, taxonomy=taxonomy)

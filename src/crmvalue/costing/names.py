@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -42,7 +42,12 @@ def spelling_table(allowed: Sequence[str], aliases: Mapping[str, str]) -> dict[s
 
 
 def spelled(
-    values: AnyArray, allowed: Sequence[str], argument: str, aliases: Mapping[str, str] | None = None
+    values: AnyArray,
+    allowed: Sequence[str],
+    argument: str,
+    aliases: Mapping[str, str] | None = None,
+    *,
+    remedy: str = "",
 ) -> dict[object, str]:
     """Map each value that is not blank to its allowed name; an unknown name is an error that lists the nearest."""
     table = spelling_table(allowed, aliases or {})
@@ -51,17 +56,29 @@ def spelled(
     unknown = [name for name, known in found.items() if known is None]
     if unknown:
         rows = [row for row, name in enumerate(values.tolist()) if not blank[row] and found[name] is None]
-        remedy = f"{nearest_names(unknown, table)}Use one of {', '.join(map(repr, allowed))}."
-        shown = ", ".join(map(repr, unknown[:3])) + (", ..." if len(unknown) > 3 else "")
-        raise InputError(rows_message(argument, f"unknown name {shown}", len(rows), len(values), rows, remedy))
+        problem, way_out = unknown_names(unknown, table, allowed)
+        raise InputError(rows_message(argument, problem, len(rows), len(values), rows, way_out + remedy))
     return {name: known for name, known in found.items() if known is not None}
 
 
-def nearest_names(unknown: Sequence[object], table: Mapping[str, str]) -> str:
-    """Say which allowed names are nearest to the unknown ones, if any are near."""
+def spelled_options(names: Iterable[str], allowed: Sequence[str], argument: str, *, remedy: str = "") -> dict[str, str]:
+    """Map each name that an argument lists to its allowed name; the error has no rows to name."""
+    table = spelling_table(allowed, {})
+    given = list(names)
+    unknown = [name for name in given if plain_name(name) not in table]
+    if unknown:
+        problem, way_out = unknown_names(unknown, table, allowed)
+        raise InputError(f"{argument}: {problem}. {way_out}{remedy}")
+    return {name: table[plain_name(name)] for name in given}
+
+
+def unknown_names(unknown: Sequence[object], table: Mapping[str, str], allowed: Sequence[str]) -> tuple[str, str]:
+    """Say which names are unknown, and which of the allowed ones are near them, if any are."""
+    shown = ", ".join(map(repr, unknown[:3])) + (", ..." if len(unknown) > 3 else "")
     near = {name: difflib.get_close_matches(plain_name(name), table, n=1) for name in unknown[:3]}
     said = ", ".join(f"{table[found[0]]!r} for {name!r}" for name, found in near.items() if found)
-    return f"Did you mean {said}? " if said else ""
+    guess = f"Did you mean {said}? " if said else ""
+    return f"unknown name {shown}", f"{guess}Use one of {', '.join(map(repr, allowed))}."
 
 
 def renamed_column(column: str, names: Mapping[object, str], *, keep_others: bool = False) -> nw.Expr:

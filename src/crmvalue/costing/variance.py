@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +13,10 @@ from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import number_text, result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame
 from crmvalue.costing.grouping import group_rows
-from crmvalue.costing.ledger import Ledger, as_ledger
+from crmvalue.costing.ledger import OPTIONS, Ledger, as_ledger
 from crmvalue.costing.lines import read_lines, without_blanks
-from crmvalue.costing.names import is_blank, spelled
-from crmvalue.costing.taxonomy import COST_TAXONOMY
+from crmvalue.costing.names import is_blank, plain_name, spelled, spelling_table
+from crmvalue.costing.taxonomy import CostTaxonomy
 from crmvalue.errors import InputError
 from crmvalue.finance.dated_amounts import require_summable
 from crmvalue.finance.exact_sums import exact_sum, exact_sums
@@ -63,7 +63,7 @@ def budget_variance(
     ledger : Ledger or frame
         Costs of the period that the budget is for.
     budget : frame of any engine
-        Columns `by` and amount, and `quantity`; one or more rows a group. Categories and stages are matched as in a
+        Columns `by` and amount, and `quantity`; one or more rows a group. Names of the taxonomy are matched as in a
         ledger.
     by : sequence of str
         Columns of both that make the groups.
@@ -105,7 +105,7 @@ def budget_variance(
     more = [*by, *([quantity] if quantity else [])]
     checked = as_ledger(ledger, more)
     spent = read_lines(checked, more)
-    planned = read_budget(budget, by, quantity, spent)
+    planned = read_budget(budget, by, quantity, checked.taxonomy, spent)
     table, status = compared(spent, planned, by, quantity)
     gap = table["variance"]
     order = np.argsort(-np.abs(gap), kind="stable")
@@ -149,9 +149,9 @@ def compared(
 
 
 def read_budget(
-    budget: Frame, by: Sequence[str], quantity: str | None, spent: dict[str, AnyArray]
+    budget: Frame, by: Sequence[str], quantity: str | None, taxonomy: CostTaxonomy, spent: dict[str, AnyArray]
 ) -> dict[str, AnyArray]:
-    """Return the checked columns of the budget as arrays, categories and stages in the spelling of the ledger."""
+    """Return the checked columns of the budget as arrays, its names in the spelling of the ledger."""
     wanted = list(dict.fromkeys([*by, "amount", *([quantity] if quantity else [])]))
     rows = frames.open_frame(budget, argument="budget", needs=wanted).select(*wanted)
     for name in wanted[len(by) :]:
@@ -164,15 +164,24 @@ def read_budget(
     finite = np.isfinite(found["amount"])
     require_rows(finite, "budget, column 'amount'", "missing or infinite amount", "Fill or drop these lines.")
     require_summable(found["amount"], "budget, column 'amount'")
-    for name, allowed in (("category", tuple(COST_TAXONOMY.categories)), ("stage", COST_TAXONOMY.stages)):
+    for name, allowed in ({"category": tuple(taxonomy.categories), "stage": taxonomy.stages} | OPTIONS).items():
         if name in by:
-            own = dict.fromkeys(value for value in spent[name].tolist() if value)  # of a taxonomy of the firm's own
-            allowed = tuple(dict.fromkeys([*allowed, *own]))
-            names = spelled(found[name], allowed, f"budget, column {name!r}", COST_TAXONOMY.aliases)
-            blank = is_blank(found[name])
-            values = [None if no else names[raw] for raw, no in zip(found[name].tolist(), blank, strict=True)]
-            found[name] = np.array([*values, None], dtype=object)[:-1]
+            found[name] = renamed(
+                found[name], spelled(found[name], allowed, f"budget, column {name!r}", taxonomy.aliases)
+            )
+    if "subcategory" in by:  # a category may take any: what is only in the budget is a line of its own
+        known = [sub for subs in taxonomy.categories.values() for sub in subs]
+        there = [str(name) for name in spent["subcategory"].tolist() if name is not None]
+        table = spelling_table([*known, *there], {})
+        raw = found["subcategory"].tolist()
+        found["subcategory"] = renamed(found["subcategory"], {name: table.get(plain_name(name), name) for name in raw})
     return {name: without_blanks(values) for name, values in found.items()}
+
+
+def renamed(values: AnyArray, names: Mapping[object, object]) -> AnyArray:
+    """Return the values by their new names, None for blank ones."""
+    blank = is_blank(values).tolist()
+    return np.array([*(None if no else names[raw] for raw, no in zip(values.tolist(), blank, strict=True)), None])[:-1]
 
 
 def sums_or_missing(values: AnyArray, group: AnyArray, n: int) -> Array:
