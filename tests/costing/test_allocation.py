@@ -81,7 +81,7 @@ def test_the_three_methods_give_what_is_worked_out_by_hand(method, maintenance, 
 
 
 def test_the_order_of_closing_may_be_given():
-    found = robinson("step_down", order=["systems"])
+    found = robinson("step_down", order="Systems")
     by_pool = found.by_pool().set_index("department").loc[["Machining", "Assembly"]]
     assert by_pool["systems"].sum() == 1_452_150 - 145_215  # a tenth goes to maintenance first
     assert any("in the order systems, maintenance" in text for text in found.assumptions)
@@ -255,10 +255,11 @@ def test_a_pool_without_a_driver_stays_on_a_line_of_its_own():
 @pytest.mark.parametrize(
     ("drivers", "bases", "message"),
     [
-        (DRIVERS, {"servicee": "tickets"}, r"^bases: unknown name 'servicee' in 1 of 1 rows .*Did you mean 'service'"),
+        (DRIVERS, {"servicee": "tickets"}, r"^bases: unknown name 'servicee'. Did you mean 'service'"),
         (DRIVERS, {"service": "calls"}, r"^drivers: column 'calls' is missing"),
         (DRIVERS, {"service": "customer_id"}, r"^bases: 'customer_id' names the cost objects"),
         (DRIVERS, ["service"], r"^bases: got list\. Pass a dict"),
+        (DRIVERS, {"service": 3}, r"^bases: got 3\. Name a column of the drivers for each pool"),
         (DRIVERS, {"service": "tickets", "SERVICE": "orders"}, r"^bases: .* names a pool twice"),
         (DRIVERS.assign(tickets=[-1, 2]), BASES, r"column 'tickets': negative driver in 1 of 2 rows \(object c\)"),
         (
@@ -267,7 +268,7 @@ def test_a_pool_without_a_driver_stays_on_a_line_of_its_own():
             r"'tickets': missing or infinite driver in 1 of 2 rows \(object c\)",
         ),
         (DRIVERS.assign(tickets="1,000"), BASES, r"column 'tickets': .*not numbers"),
-        (DRIVERS.assign(customer_id="a"), BASES, r"cost object named again in 1 of 2 rows"),
+        (DRIVERS.assign(customer_id="a"), BASES, r"cost object named again in 1 of 2 rows \(object a\)"),
         (DRIVERS.assign(customer_id=[None, "a"]), BASES, r"missing name in 1 of 2 rows \(row 0\)"),
         (DRIVERS.assign(customer_id=[1, 2]), BASES, r"cost objects are numbers there, but text in the ledger"),
         (DRIVERS.iloc[:0], BASES, r"^drivers: the frame has no rows"),
@@ -276,6 +277,22 @@ def test_a_pool_without_a_driver_stays_on_a_line_of_its_own():
 def test_drivers_that_cannot_carry_a_cost_are_refused(drivers, bases, message):
     with pytest.raises(InputError, match=message):
         allocate_costs(LINES, drivers, bases=bases)
+
+
+def test_without_bases_each_column_drives_the_pool_of_its_name():
+    drivers = DRIVERS.rename(columns={"tickets": "Service", "orders": "IT"})[["customer_id", "Service", "IT"]]
+    found = allocate_costs(LINES, drivers)
+    named = allocate_costs(LINES, DRIVERS, bases={"service": "tickets", "it": "orders"})
+    assert found.frame.equals(named.frame)
+    assert found.pools.drop(columns="driver").equals(named.pools.drop(columns="driver"))
+    with pytest.raises(InputError) as error:
+        allocate_costs(LINES, drivers.rename(columns={"Service": "servise"}))
+    assert str(error.value) == (
+        "drivers, columns: unknown name 'servise'. Did you mean 'service' for 'servise'? Use one of 'it', 'marketing', "
+        "'service', 'staff'. Or pass bases={pool: column, ...}."
+    )
+    with pytest.raises(InputError, match=r"^bases: \['IT', 'it'\] names a pool twice"):
+        allocate_costs(LINES, drivers[["customer_id", "IT"]].assign(it=1))
 
 
 def services(*rows):

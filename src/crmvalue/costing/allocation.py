@@ -18,7 +18,7 @@ from crmvalue.costing.drivers import Drivers, driver_weights, read_drivers, read
 from crmvalue.costing.grouping import group_rows, match
 from crmvalue.costing.ledger import Ledger, as_ledger
 from crmvalue.costing.lines import ledger_columns, read_lines, without_blanks
-from crmvalue.costing.names import is_blank, spelled
+from crmvalue.costing.names import is_blank, spelled_options
 from crmvalue.costing.services import reciprocal, step_down, usual_order
 from crmvalue.errors import InputError
 from crmvalue.finance.exact_sums import CENTS, exact_sum, exact_sums, whole_cents
@@ -74,7 +74,7 @@ def allocate_costs(
     ledger: Ledger | Frame,
     drivers: Frame,
     *,
-    bases: Mapping[str, str],
+    bases: Mapping[str, str] | None = None,
     object_id: str = "customer_id",
     pool: str = "category",
     method: Method = "direct",
@@ -90,8 +90,9 @@ def allocate_costs(
     drivers : frame of any engine
         One row a cost object: its name in `object_id`, and a column for each driver, such as orders, tickets or
         minutes; at least 0.
-    bases : mapping of str to str
-        The driver column of each pool. A pool that is not in it stays unallocated.
+    bases : mapping of str to str, optional
+        The driver column of each pool. A pool that is not in it stays unallocated. By default each column of `drivers`
+        is the driver of the pool of its name.
     object_id : str
         Column of `drivers` that names the cost objects: customers, segments, channels or products.
     pool : str
@@ -112,8 +113,9 @@ def allocate_costs(
     Raises
     ------
     InputError
-        If a column is missing, a driver is negative or missing, a cost object is there twice, `bases`, `services` or
-        `order` name a pool that the ledger lacks, or the equations of the reciprocal method are singular.
+        If a column is missing, a driver is negative or missing, a cost object is there twice, `bases` (or, without
+        them, a column of `drivers`), `services` or `order` name a pool that the ledger lacks, or the equations of the
+        reciprocal method are singular.
 
     Notes
     -----
@@ -149,7 +151,7 @@ def allocate_costs(
     lines = read_lines(checked, [pool, *([object_id] if has_objects else [])])
     named = ~is_blank(lines[object_id]) if has_objects else np.zeros(len(lines["amount"]), dtype=bool)
     names, amounts = pool_amounts(without_blanks(lines[pool]), lines["amount"], ~named)
-    columns = base_columns(bases, names)
+    columns = base_columns(own_drivers(drivers, object_id, names) if bases is None else bases, names)
     found = read_drivers(drivers, object_id, columns, lines[object_id][named] if has_objects else None)
     own = to_cents(amounts)
     handed, closing = hand_on(own, found, columns, names, method, services, order)
@@ -170,13 +172,27 @@ def pool_amounts(labels: AnyArray, amount: Array, shared: AnyArray) -> tuple[lis
     return groups["pool"].tolist(), sums
 
 
+def own_drivers(drivers: Frame, object_id: str, names: Sequence[object]) -> dict[str, str]:
+    """Return each column of the drivers as that of the pool of its name; a column that names none is an error."""
+    columns = frames.column_names(frames.open_frame(drivers, argument="drivers", needs=[object_id]))
+    wanted = [name for name in columns if name != object_id]
+    spelled_options(wanted, known_pools(names), "drivers, columns", remedy=" Or pass bases={pool: column, ...}.")
+    return dict(zip(wanted, wanted, strict=True))
+
+
+def known_pools(names: Sequence[object]) -> list[str]:
+    """Names of the pools, without the one of lines that name none."""
+    return [str(name) for name in names if name is not None]
+
+
 def base_columns(bases: Mapping[str, str], names: Sequence[object]) -> list[str | None]:
     """Return the driver column of each pool, None for one that has none; a pool that is not there is an error."""
     if not isinstance(bases, Mapping):
         raise InputError(f"bases: got {type(bases).__name__}. Pass a dict such as {{'service': 'tickets'}}.")
-    known = [str(name) for name in names if name is not None]
-    keys = np.array([*bases, None], dtype=object)[:-1]
-    said = spelled(keys, known, "bases") if len(keys) else {}
+    strange = [column for column in bases.values() if not isinstance(column, str)]
+    if strange:
+        raise InputError(f"bases: got {strange[0]!r}. Name a column of the drivers for each pool.")
+    said = spelled_options(bases, known_pools(names), "bases")
     of_pool = {said[key]: column for key, column in bases.items()}
     if len(of_pool) < len(bases):
         raise InputError(f"bases: {list(bases)} names a pool twice. Name each once.")
@@ -196,12 +212,13 @@ def hand_on(
     if services is None:
         return own, ""
     objects = np.array([0.0 if column is None else driver_weights(found, column).total for column in columns])
-    between = read_services(services, [str(name) for name in names if name is not None], len(names))
+    between = read_services(services, known_pools(names), len(names))
     if method == "reciprocal":
         return round_to_sum(reciprocal(own, objects, between, names), own.sum()), ""
     usual = usual_order(own, objects, between)
     known = [str(name) for name in names]
-    first = [known.index(name) for name in spelled(np.array([*order, None], object)[:-1], known, "order").values()]
+    given = [order] if isinstance(order, str) else order
+    first = [known.index(name) for name in spelled_options(given, known, "order").values()]
     closing = np.array([*first, *(place for place in usual.tolist() if place not in first)], dtype=np.int64)
     said = ", ".join(str(names[place]) for place in closing.tolist())
     return round_to_sum(step_down(own, objects, between, closing), own.sum()), said

@@ -80,7 +80,7 @@ def distinct_objects(objects: AnyArray, object_id: str) -> tuple[AnyArray, AnyAr
         first[np.unique(rank, return_index=True)[1]] = True
         remedy = "Add the rows of each up first."
         require_rows(
-            first, f"drivers, column {object_id!r}", "cost object named again", remedy, labels=objects, label=""
+            first, f"drivers, column {object_id!r}", "cost object named again", remedy, labels=objects, label="object"
         )
     return ordered, np.argsort(rank)
 
