@@ -46,6 +46,13 @@ def test_changes_are_against_the_calendar_period_before():
     assert fallen[["amount", "share", "cash", "lines"]].to_numpy().tolist() == [[0.0, 0.0, 0.0, 0.0]]
 
 
+def test_blank_names_are_one_group_with_missing_ones():
+    lines = LINES.assign(channel=["web", None, "", "  ", "web"])
+    frame = cost_breakdown(lines, by=["channel"]).frame
+    assert frame["amount"].tolist() == [95.0, 15.0]
+    assert frame["channel"].isna().tolist() == [True, False]
+
+
 def test_running_shares_end_at_one_in_each_period():
     frame = cost_breakdown(LINES, period="month").frame
     assert frame["cumulative_share"].tolist() == pytest.approx(

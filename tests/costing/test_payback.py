@@ -111,6 +111,7 @@ def test_contribution_of_all_cells_is_the_net_revenue_of_all_who_ever_bought(row
     [
         ({"margin": 1.5}, r"^margin: got 1\.5"),
         ({"months": -1}, r"^months: got -1"),
+        ({"months": 10**9}, r"^months: got 1000000000\. .* at most 1,200"),
         ({"annual_rate": -1}, r"^annual_rate: got -1"),
         ({"by": "age"}, r"^by: 'age' is the name of a column of the result"),
         ({"by": "region"}, r"^transactions: column 'region' is missing"),

@@ -154,6 +154,8 @@ def test_what_does_not_fit_together_is_refused():
         customer_profit(ORDERS, LINES.assign(customer_id=[1, 2, 3, 4]), margin=1)
     with pytest.raises(InputError, match=r"^frame: column 'region' is missing"):
         customer_profit(ORDERS, LINES, margin=1, by="region")
+    with pytest.raises(InputError, match=r"^profit: got DataFrame\. Pass what customer_profit returned"):
+        whale_curve(ORDERS)
 
 
 def test_a_missing_contribution_is_refused_on_every_engine(as_engine: Callable[[pd.DataFrame], Any]):

@@ -16,7 +16,7 @@ from crmvalue._core.show import number_text, result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame, IntArray, Period
 from crmvalue.costing.grouping import group_rows, reading_order, shares_of
 from crmvalue.costing.ledger import Ledger, as_ledger
-from crmvalue.costing.lines import read_lines
+from crmvalue.costing.lines import read_lines, without_blanks
 from crmvalue.costing.purchases import customers_won_and_kept
 from crmvalue.data.transactions import Transactions
 from crmvalue.errors import InputError
@@ -128,7 +128,7 @@ def cost_breakdown(
         raise InputError(f"by: {reserved} named twice, or the name of a column of the result. Leave out or rename.")
     checked = as_ledger(ledger, [name for name in by if name != "kind"])
     lines = read_lines(checked, by)
-    keys = {name: lines[name] for name in by}
+    keys = {name: without_blanks(lines[name]) for name in by}
     if period is not None:
         keys["period"] = first_days(period_numbers(lines["date"], period), period)
     table, total = group_table(keys, lines)

@@ -22,6 +22,7 @@ from crmvalue.errors import InputError
 from crmvalue.finance.exact_sums import exact_sums
 
 MADE = ("cohort", "age", "customers", "spend", "cost", "contribution", "cumulative", "payback_month", "months_seen")
+CENTURY = 1200  # months
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -167,8 +168,8 @@ def require_options(margin: float | None, contribution: str | None, annual_rate:
     if margin is not None:
         require_number("margin", margin, at_least=0, at_most=1)
     require_number("annual_rate", annual_rate, above=-1)
-    if isinstance(months, bool) or not isinstance(months, (int, np.integer)) or months < 0:
-        raise InputError(f"months: got {months!r}. Pass a whole number, at least 0.")
+    if isinstance(months, bool) or not isinstance(months, (int, np.integer)) or not 0 <= months <= CENTURY:
+        raise InputError(f"months: got {months!r}. Pass a whole number, at least 0 and at most {CENTURY:,}.")
     if by in MADE:
         raise InputError(f"by: {by!r} is the name of a column of the result. Rename it.")
 

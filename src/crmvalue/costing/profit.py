@@ -265,6 +265,11 @@ def whale_curve(profit: CustomerProfit) -> WhaleCurve:
     WhaleCurve
         The curve, one row a customer, and its peak.
 
+    Raises
+    ------
+    InputError
+        If `profit` is something else.
+
     References
     ----------
     Kaplan & Narayanan (2001) "Measuring and managing customer profitability", Journal of Cost Management 15(5), 5-15.
@@ -282,6 +287,8 @@ def whale_curve(profit: CustomerProfit) -> WhaleCurve:
     >>> curve.peak, curve.peak_customers, curve.destroyed
     (69.0, 2, 40.0)
     """
+    if not isinstance(profit, CustomerProfit):
+        raise InputError(f"profit: got {type(profit).__name__}. Pass what customer_profit returned.")
     opened = frames.open_frame(profit.frame)
     amounts = np.sort(frames.to_arrays(opened, ["profit"])["profit"])[::-1]
     reached = running_sums(amounts)
