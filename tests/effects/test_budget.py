@@ -161,6 +161,8 @@ def test_a_budget_beyond_what_pays_and_what_was_seen_is_told() -> None:
         ({"bounds": {"mail": (300, 400), "radio": (200, 400)}}, "total: 400 is below 500, the sum of the lower bounds"),
         ({"bounds": dict.fromkeys(("mail", "search", "radio", "fairs"), (0, 50))}, "total: 400 is above 200"),
         ({"bounds": {"mail": (30, 20)}}, "bounds: of 'mail', 30 is above 20"),
+        ({"bounds": {"mail": 30}}, "bounds: of 'mail', got 30. Pass the lowest and the highest spend"),
+        ({"curves": {"mail": CONCAVE[0]}}, "curves: got str. Pass the result of fit_response_curves"),
         ({"bounds": {"tv": (0, 20)}}, "bounds: got 'tv'"),
         ({"bounds": {"mail": (-1, 20)}}, "lower bound of 'mail': got -1"),
         ({"total": 0}, "total: got 0"),

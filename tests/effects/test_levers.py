@@ -120,6 +120,12 @@ def test_transactions_are_measured_and_the_result_turns_into_plain_values() -> N
     assert len(levers.lever) == 5  # no acquisition cost, no such lever
 
 
+def test_cheaper_acquisition_is_a_lever_also_where_nobody_new_came() -> None:
+    levers = retention_lever(replace(FIRM, new_customers=0), margin=0.4, discount_rate=0.1, acquisition_cost=20.0)
+    table = levers.to_frame().set_index("lever").loc["acquisition cost −5 %"]
+    assert (table["before"], table["after"], table["gain"]) == (20.0, 19.0, 0.0)
+
+
 def test_keeping_customers_who_cost_more_than_they_bring_loses_money() -> None:
     levers = retention_lever(FIRM, margin=0.1, discount_rate=0.1, cost_to_serve=20.0)
     assert levers.contribution == pytest.approx(-8.0)

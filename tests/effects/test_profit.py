@@ -83,6 +83,7 @@ def test_the_result_turns_into_a_frame_and_a_dict() -> None:
         ({"margin": 0.0}, "margin: got 0.0"),
         ({"cost": -1.0}, "cost: got -1.0"),
         ({"units": 0}, "units: got 0"),
+        ({"effect": 4.0}, "effect: got float. Pass a result that has an effect, or an Estimate"),
         ({"effect": missing_estimate(confidence=0.95, per="customer")}, "effect: it could not be estimated"),
     ],
 )

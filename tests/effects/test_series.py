@@ -83,6 +83,8 @@ def test_short_and_seasonless_series_are_told() -> None:
         ({}, {"start": 2}, "2 periods before 2 and 58 from it on"),
         ({}, {"start": 59}, "59 periods before 59 and 1 from it on"),
         ({}, {"season": 24}, "36 periods before the start are less than two seasons of 24"),
+        ({}, {"season": 2.5}, "season: got 2.5. Pass a whole number, at least 2"),
+        ({}, {"lags": 1.5}, "lags: got 1.5. Pass a whole number, at least 0"),
         ({"sales": 3.0}, {}, "column 'sales': constant"),
         (
             {"period": lambda d: d.period + 3 * (d.period > 9)},

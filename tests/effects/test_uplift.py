@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from crmvalue.effects.profit import incremental_profit
 from crmvalue.effects.uplift import uplift_depth
 from crmvalue.errors import InputError
 
@@ -71,6 +72,18 @@ def test_where_no_depth_pays_nobody_is_contacted() -> None:
     found = uplift_depth(mailing(), **{**OPTIONS, "contact_cost": 5.0})
     assert (found.best_depth, found.best_customers, found.best_profit.value) == (0.0, 0, 0.0)
     assert "contact nobody" in found.notes[0]
+
+
+def test_the_uplift_at_the_best_depth_becomes_profit_and_return() -> None:
+    found = uplift_depth(mailing(), **OPTIONS)
+    cost = OPTIONS["contact_cost"] * found.best_customers
+    paid = incremental_profit(found, margin=OPTIONS["margin"], cost=cost)
+    assert paid.profit == pytest.approx(found.best_profit.value)
+    assert (paid.profit_lower, paid.profit_upper) == pytest.approx((found.best_profit.lower, found.best_profit.upper))
+    assert paid.roi == pytest.approx(found.best_profit.value / cost)
+    nobody = uplift_depth(mailing(), **{**OPTIONS, "contact_cost": 5.0})
+    with pytest.raises(InputError, match="effect: it could not be estimated"):
+        incremental_profit(nobody, margin=0.4, cost=1.0)
 
 
 def test_a_larger_population_scales_customers_and_profit() -> None:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 
-from scipy.special import chdtrc, fdtrc, ndtr, ndtri, stdtr, stdtrit
+from scipy.special import chdtrc, fdtrc, nctdtr, ndtr, ndtri, stdtr, stdtrit
 
 from crmvalue._core.types import Array
+
+LARGE_DF = 1e7  # beyond, noncentral t and normal agree to seven digits
 
 
 def normal_probability(z: Array) -> Array:
@@ -31,6 +33,15 @@ def t_tail(t: float, df: float) -> float:
 def t_tail_quantile(tail: float, df: float) -> float:
     """Value that Student's t exceeds with this probability; normal if `df` is infinite."""
     return -float(stdtrit(df, tail)) if math.isfinite(df) else -float(ndtri(tail))
+
+
+def chance_beyond(bound: float, df: float, shift: float) -> float:
+    """Probability that the noncentral t lies beyond plus or minus the bound; normal with many degrees of freedom."""
+    if df > LARGE_DF:
+        return float(ndtr(shift - bound) + ndtr(-shift - bound))
+    within, below = (float(nctdtr(df, shift, end)) for end in (bound, -bound))
+    # far from the shift scipy may give NaN; what is left there is less than 1e-30
+    return 1 - (0.0 if math.isnan(within) else within) + (0.0 if math.isnan(below) else below)
 
 
 def f_tail(statistic: float, df: float, df_residual: float) -> float:

@@ -87,3 +87,12 @@ def require_variation(values: Array, variances: Array, moments: Moments, outcome
             f"frame, column {outcome!r}: the outcome does not vary within the arms. Nothing then tells how far off a "
             "difference may be: check the column."
         )
+
+
+def require_rest(variances: Array, raw: Array, covariate: str) -> None:
+    """Raise InputError if the covariate leaves nothing of the outcome to chance."""
+    if float(variances.max()) <= FLAT * 1e4 * float(raw.max()):
+        raise InputError(
+            f"covariate: {covariate!r} tells the whole outcome, as only something made from it can. "
+            "Pass something known before the experiment."
+        )

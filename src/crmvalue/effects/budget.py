@@ -138,8 +138,7 @@ def allocate_budget(
     array([100., 400.])
     """
     listed = list(curves.curves if isinstance(curves, ResponseCurves) else curves)
-    names = [curve.channel for curve in listed]
-    require_channels(names)
+    names = require_channels(listed)
     budget = require_number("total", total, above=0)
     low, high = read_bounds(names, budget, bounds)
     today = np.array([read_for("current", current, name, at_least=0.0) for name in names])
@@ -174,13 +173,17 @@ def allocate_budget(
     )
 
 
-def require_channels(names: list[str]) -> None:
-    """Raise InputError unless there are channels, each once."""
-    if not names:
+def require_channels(curves: list[ResponseCurve]) -> list[str]:
+    """Return the names of the channels, or raise InputError unless there are curves, one a channel."""
+    if not curves:
         raise InputError("curves: there is none. Pass at least one curve.")
+    if not all(isinstance(curve, ResponseCurve) for curve in curves):
+        raise InputError(f"curves: got {type(curves[0]).__name__}. Pass the result of fit_response_curves, or curves.")
+    names = [curve.channel for curve in curves]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(f"curves: more than one for {', '.join(map(repr, twice))}. Pass one a channel.")
+    return names
 
 
 def read_for(
@@ -210,7 +213,10 @@ def read_bounds(
     for row, name in enumerate(names):
         if name not in given:
             continue
-        least, most = given[name]
+        pair = given[name]
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise InputError(f"bounds: of {name!r}, got {pair!r}. Pass the lowest and the highest spend.")
+        least, most = pair
         low[row] = require_number(f"lower bound of {name!r}", least, at_least=0)
         high[row] = require_number(f"upper bound of {name!r}", most, at_least=0)
         if high[row] < low[row]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import narwhals.stable.v2 as nw
 import numpy as np
 
@@ -12,7 +10,7 @@ from crmvalue._core.checks import require_day
 from crmvalue._core.types import AnyArray, Day, Frame
 from crmvalue.costing.grouping import ranked
 from crmvalue.data.transactions import Transactions, as_transactions
-from crmvalue.effects.units import require_present, require_rows_there
+from crmvalue.effects.units import require_present, require_rows_there, whole
 from crmvalue.errors import InputError
 
 
@@ -96,13 +94,6 @@ def campaign_panel(
         "amount": np.bincount(cell, weights=sold["amount"].astype(float), minlength=n * periods),
     }
     return frames.like(table, opened)
-
-
-def whole(argument: str, value: Any) -> int:
-    """Return a whole number of at least 1, or raise InputError."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise InputError(f"{argument}: got {value!r}. Pass a whole number, at least 1.")
-    return int(value)
 
 
 def window(known: Transactions, start: Day, end: Day, before: int, days: int) -> tuple[int, int]:

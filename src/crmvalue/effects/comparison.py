@@ -62,8 +62,7 @@ class BeforeAfter:
     before_window: tuple[np.datetime64, np.datetime64]  # first and last day
     after_window: tuple[np.datetime64, np.datetime64]
     is_causal: bool  # always False
-    caution: str  # what else could explain the change
-    assumptions: tuple[str, ...]  # what would have to hold
+    assumptions: tuple[str, ...]  # what else could explain the change, and what would have to hold
     notes: tuple[str, ...]  # what a reader must know of these windows
 
     to_dict = as_dict
@@ -74,6 +73,11 @@ class BeforeAfter:
     def effect(self) -> Estimate:
         """The change of everyone. Not causal."""
         return self.groups[0].change
+
+    @property
+    def caution(self) -> str:
+        """What else could explain the change: the first of the assumptions."""
+        return self.assumptions[0]
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a group: before, after, change and growth with their intervals."""
@@ -172,7 +176,6 @@ def before_after(
         before_window=windows[0],
         after_window=windows[1],
         is_causal=False,
-        caution=CAUTION,
         assumptions=ASSUMPTIONS,
         notes=notes_on(windows, earliest, found),
     )

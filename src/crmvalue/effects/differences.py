@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FLAT = 1e-24  # variance over squared mean that is rounding, not variation
+ROUNDING = 1e-12  # relative error that is rounding, not variation
 DRIFT_LEVEL = 0.05  # of either test before the start
 FEW_UNITS = 10  # in a group; with fewer, clustered errors are known to be too small
 ASSUMPTIONS = (
@@ -120,7 +121,7 @@ def difference_in_differences(
     ------
     InputError
         If a group has fewer than two units, there is no period before or from the start, a unit is in both groups or
-        lacks a period, the outcome does not vary, or a value is missing.
+        lacks a period, no unit changed in another way than its group, or a value is missing.
 
     Notes
     -----
@@ -154,6 +155,11 @@ def difference_in_differences(
         raise InputError(f"frame, column {outcome!r}: constant, there is nothing to compare. Check the column.")
     before, treated_mean, control_mean = panel.before, *group_means(panel)
     effect = overall_effect(panel, confidence)
+    if effect.std_error <= ROUNDING * float(np.abs(panel.outcome).max()):
+        raise InputError(
+            f"frame, column {outcome!r}: within each group all units changed alike. Nothing then tells how far off the "
+            "effect may be: check the column."
+        )
     sides = [means[when].mean() for means in (treated_mean, control_mean) for when in (before, ~before)]
     without = sides[1] - effect.value
     by_period, f_statistic, f_p = period_effects(panel, confidence)

@@ -95,6 +95,16 @@ def missing_estimate(*, confidence: float, per: str) -> Estimate:
     )
 
 
+def read_effect(effect: HasEffect | Estimate, argument: str = "effect") -> Estimate:
+    """Return the estimate of a result, or raise InputError if there is none or it could not be made."""
+    found = effect if isinstance(effect, Estimate) else getattr(effect, "effect", None)
+    if not isinstance(found, Estimate):
+        raise InputError(f"{argument}: got {type(effect).__name__}. Pass a result that has an effect, or an Estimate.")
+    if not math.isfinite(found.value) or not math.isfinite(found.std_error):
+        raise InputError(f"{argument}: it could not be estimated (it is NaN). See the notes of its result.")
+    return found
+
+
 def require_confidence(value: float) -> float:
     """Return the confidence as a share above 0 and below 1, or raise InputError."""
     confidence = require_number("confidence", value, above=0)

@@ -14,7 +14,7 @@ from crmvalue._core.plain import as_dict
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import Array, Frame
 from crmvalue.effects.arm_balance import MISMATCH_LEVEL, balance_p, imbalance, sample_ratio
-from crmvalue.effects.arm_units import control_first, read_moments, require_units, require_variation
+from crmvalue.effects.arm_units import control_first, read_moments, require_rest, require_units, require_variation
 from crmvalue.effects.arms import arm_values, relative_lift, welch_df
 from crmvalue.effects.estimate import Estimate, estimate, missing_estimate, require_confidence
 from crmvalue.effects.families import CORRECTIONS, Correction, corrected_p_values, critical_values
@@ -180,6 +180,8 @@ def experiment_effect(
     values, variances = arm_values(moments, ratio=ratio, adjusted=covariate is not None)
     raw = arm_values(moments, ratio=ratio, adjusted=False)[1]
     require_variation(values, raw, moments, outcome)
+    if covariate is not None:
+        require_rest(variances, raw, covariate)
     noise_left = float(variances.sum() / raw.sum())
     metric = outcome if per is None else f"{outcome} / {per}"
     units = np.asarray(moments.n[1:] * moments.mean[1:, 1], dtype=float)  # the mean denominator is 1 without `per`

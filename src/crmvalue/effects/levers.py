@@ -234,7 +234,7 @@ def levers_of(
         (f"spend {more}", base.spend, base.spend * up, replace(base, spend=base.spend * up), money),
         (f"margin {more}", money.margin, money.margin * up, base, replace(money, margin=money.margin * up)),
     ]
-    if cost > 0 and base.new_customers > 0:
+    if cost > 0:
         lower = cost * (1 - change)
         name = f"acquisition cost −{100 * change:g} %"
         levers.append((name, cost, lower, base, replace(money, acquisition_cost=lower)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+import narwhals.stable.v2 as nw
 import numpy as np
 
 from crmvalue._core import frames
@@ -50,19 +51,21 @@ def read_panel(frame: Frame, *, unit: str, time: str, outcome: str, treated: str
     table = frames.collect(sums)
     in_period, groups, amount = frames.to_arrays(table, [time, treated, outcome]).values()
     require_times(in_period, f"frame, column {time!r}")
-    code, decode = frames.customer_codes(table.get_column(unit))
+    code, _ = frames.customer_codes(table.get_column(unit))
     _, code = np.unique(code, return_inverse=True)
     periods, column_of = np.unique(in_period, return_inverse=True)
     n, p = int(code.max()) + 1, len(periods)
     cell = code * p + column_of
     there = np.bincount(cell, minlength=n * p).reshape(n, p) > 0
     if absent == "refuse" and not there.all():
-        ids, _ = frames.customer_codes(table.get_column(unit))
-        refuse_holes(there, list(decode(np.unique(ids))), unit)
+        refuse_holes(there, labels_of(table, unit), unit)
     is_treated = np.zeros(n)
     is_treated[code] = groups
     binary = np.isin(is_treated, (0.0, 1.0))
-    require_rows(binary, f"frame, column {treated!r}", "not 0 or 1", "Pass 1 for units of the treated group, else 0.")
+    remedy = "Pass 1 for units of the treated group, else 0."
+    require_rows(
+        binary, f"frame, column {treated!r}", "not 0 or 1", remedy, labels=labels_of(table, unit), label="unit"
+    )
     return Panel(
         outcome=np.asarray(np.bincount(cell, weights=amount, minlength=n * p), dtype=float).reshape(n, p),
         treated=is_treated == 1.0,
@@ -71,14 +74,20 @@ def read_panel(frame: Frame, *, unit: str, time: str, outcome: str, treated: str
     )
 
 
-def refuse_holes(there: BoolArray, units: list[Any], unit: str) -> None:
+def labels_of(table: nw.DataFrame[Any], unit: str) -> AnyArray:
+    """Return the name of each unit, in the order of the panel."""
+    codes, decode = frames.customer_codes(table.get_column(unit))
+    return np.array([str(each) for each in decode(np.unique(codes))], dtype=object)
+
+
+def refuse_holes(there: BoolArray, units: AnyArray, unit: str) -> None:
     """Raise InputError for units without a row in some period."""
     require_rows(
         np.asarray(there.all(axis=1)),
         f"frame, column {unit!r}",
         "no row in some period",
         "Add the rows, or pass absent='zero' if a missing row means that nothing was bought.",
-        labels=np.array([str(each) for each in units], dtype=object),
+        labels=units,
         label="unit",
     )
 
@@ -89,7 +98,9 @@ def comparable_start(start: Any, periods: AnyArray) -> Any:
         return require_day("start", start)
     number_expected = periods.dtype.kind in "iuf"
     if isinstance(start, bool) or number_expected != isinstance(start, (int, float, np.number)):
-        raise InputError(f"start: got {start!r}, but the periods are such as {periods[0]!r}. Pass one of them.")
+        raise InputError(
+            f"start: got {start!r}, but the periods are such as {periods[:1].tolist()[0]!r}. Pass one of them."
+        )
     return start
 
 

@@ -10,8 +10,7 @@ from crmvalue._core.checks import require_number
 from crmvalue._core.distributions import t_tail, t_tail_quantile
 from crmvalue._core.plain import as_dict
 from crmvalue._core.show import result_html, result_text
-from crmvalue.effects.estimate import Estimate, HasEffect
-from crmvalue.errors import InputError
+from crmvalue.effects.estimate import Estimate, HasEffect, read_effect
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,8 +66,8 @@ def incremental_profit(
     Parameters
     ----------
     effect : result or Estimate
-        From `experiment_effect` (or one of its arms), `difference_in_differences`, `interrupted_series` or
-        `before_after`, with an outcome in money per unit; or an Estimate of it.
+        From `experiment_effect` (or one of its arms), `difference_in_differences`, `interrupted_series`,
+        `before_after` or `uplift_depth`, with an outcome in money per unit; or an Estimate of it.
     margin : float
         Share of the revenue that is kept, 0.3 for 30 %; if the outcome is a count, the money kept for each; 1 if the
         outcome already is a contribution. Above 0.
@@ -105,9 +104,7 @@ def incremental_profit(
     """
     margin = require_number("margin", margin, above=0)
     cost = require_number("cost", cost, at_least=0)
-    found = effect if isinstance(effect, Estimate) else effect.effect
-    if not math.isfinite(found.value) or not math.isfinite(found.std_error):
-        raise InputError("effect: it could not be estimated (it is NaN). See the notes of its result.")
+    found = read_effect(effect)
     number = require_number("units", found.units if units is None else units, above=0)
     per_unit = margin * number
     reach = (found.lower, found.value, found.upper)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crmvalue._core import frames
-from crmvalue._core.checks import require_number, require_rows
+from crmvalue._core.checks import require_rows
 from crmvalue._core.distributions import t_tail_quantile
 from crmvalue._core.frames import AnyFrame
 from crmvalue._core.plain import as_dict
@@ -17,7 +17,7 @@ from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, BoolArray, Frame
 from crmvalue.effects.estimate import Estimate, estimate, require_confidence
 from crmvalue.effects.panel import comparable_start
-from crmvalue.effects.units import add_up, read_number, require_present, require_rows_there, require_times
+from crmvalue.effects.units import add_up, read_number, require_present, require_rows_there, require_times, whole
 from crmvalue.errors import InputError
 
 if TYPE_CHECKING:
@@ -142,8 +142,8 @@ def interrupted_series(
     k = design.shape[1]
     if n <= k:
         raise InputError(f"frame: {n} periods for {k} unknowns. Pass a longer series, or leave the season out.")
-    used = math.floor(4 * (n / 100) ** (2 / 9)) if lags is None else int(require_number("lags", lags, at_least=0))
-    used = min(max(used, 1) if lags is None else used, n - 1)
+    used = max(1, math.floor(4 * (n / 100) ** (2 / 9))) if lags is None else whole("lags", lags, at_least=0)
+    used = min(used, n - 1)
     coefficients, covariance, residuals = newey_west(design, y, used)
     known: dict[str, Any] = {"df": n - k, "confidence": confidence}
 
@@ -202,10 +202,10 @@ def require_periods(before: BoolArray, start: Any, season: int | None) -> None:
             f"{FEWEST_EACH_SIDE}: pass more periods."
         )
     if season is not None:
-        length = require_number("season", season, at_least=2)
+        length = whole("season", season, at_least=2)
         if n_before < 2 * length:
             raise InputError(
-                f"season: {n_before} periods before the start are less than two seasons of {length:g}. "
+                f"season: {n_before} periods before the start are less than two seasons of {length}. "
                 "Pass a longer past, or leave the season out."
             )
 
@@ -216,8 +216,8 @@ def segmented_design(n: int, n_before: int, season: int | None) -> Array:
     after = (time >= n_before).astype(float)
     columns = [np.ones(n), time, after, after * (time - n_before)]
     if season is not None:
-        place = np.arange(n) % int(season)
-        columns += [(place == each).astype(float) for each in range(1, int(season))]
+        place = np.arange(n) % season
+        columns += [(place == each).astype(float) for each in range(1, season)]
     return np.stack(columns, axis=1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -77,6 +78,13 @@ def require_times(values: AnyArray, said: str) -> None:
             f"{said}: holds {kind}, not dates, numbers or text. Convert it, for example with "
             "frame[column].dt.to_timestamp() or frame[column].astype(str)."
         )
+
+
+def whole(argument: str, value: Any, *, at_least: int = 1) -> int:
+    """Return a whole number, or raise InputError."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < at_least:
+        raise InputError(f"{argument}: got {value!r}. Pass a whole number, at least {at_least}.")
+    return int(value)
 
 
 def require_rows_there(frame: AnyFrame, argument: str = "frame") -> None:

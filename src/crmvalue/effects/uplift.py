@@ -14,7 +14,7 @@ from crmvalue._core.frames import AnyFrame
 from crmvalue._core.plain import as_dict
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import Array, BoolArray, Frame, IntArray
-from crmvalue.effects.estimate import Estimate, estimate, require_confidence
+from crmvalue.effects.estimate import Estimate, estimate, missing_estimate, require_confidence
 from crmvalue.effects.units import read_number, require_rows_there
 from crmvalue.errors import InputError
 
@@ -27,6 +27,7 @@ ASSUMPTIONS = (
     "The customers to come are like these, and react like these.",
     "The contact costs the same for each customer, and the margin is the same on all they buy.",
 )
+CONTACTED = "customer contacted"
 OPTIMISM = (
     "The best depth was looked for in the same data that value it: its profit is somewhat too high. "
     "Check it on customers who had no part in the choice."
@@ -44,6 +45,7 @@ class UpliftDepth:
     profit: Array  # incremental times margin, less the cost of the contacts; shape (k,)
     best_depth: float  # depth of the highest profit; 0 if contacting nobody is best
     best_customers: int  # customers to contact
+    effect: Estimate  # uplift per customer down to that depth; NaN if nobody is contacted
     best_profit: Estimate  # profit at that depth; 0 without an interval if nobody is contacted
     profit_of_all: float  # profit if everybody is contacted
     qini: float  # area between the curve and the straight line, per customer; 0 for a score that knows nothing
@@ -153,7 +155,8 @@ def uplift_depth(
     variance = sample_variance(n_t, y_t, yy_t) / n_t + sample_variance(n_c, y_c, yy_c) / n_c
     at = int(np.argmax(profit))
     pays = profit[at] > 0
-    reach = depth[at] * n if pays else 0.0
+    reach, error = depth[at] * n if pays else 0.0, math.sqrt(variance[at])
+    normal: dict[str, float] = {"df": math.inf, "confidence": confidence}
     per_customer = np.append(0.0, uplift * depth)
     area = 0.5 * np.diff(depth, prepend=0.0) @ (per_customer[1:] + per_customer[:-1])
     return UpliftDepth(
@@ -164,14 +167,10 @@ def uplift_depth(
         profit=profit,
         best_depth=float(depth[at]) if pays else 0.0,
         best_customers=round(reach),
-        best_profit=estimate(
-            profit[at] if pays else 0.0,
-            margin * reach * math.sqrt(variance[at]),
-            df=math.inf,
-            confidence=confidence,
-            units=1,
-            per="campaign",
-        ),
+        effect=estimate(uplift[at], error, units=reach, per=CONTACTED, **normal)
+        if pays
+        else missing_estimate(confidence=confidence, per=CONTACTED),
+        best_profit=estimate(profit[at] if pays else 0.0, margin * reach * error, units=1, per="campaign", **normal),
         profit_of_all=float(profit[-1]),
         qini=float(area - 0.5 * uplift[-1]),
         break_even_uplift=contact_cost / margin,
