@@ -10,6 +10,7 @@ does not depend on how often she buys.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -19,8 +20,8 @@ from crmvalue._core.optimise import Derivatives
 from crmvalue._core.parts import parts
 from crmvalue._core.special import digamma, log_beta, of_count, trigamma
 from crmvalue._core.types import Array, IntArray
-from crmvalue.models.distinct import codes
 from crmvalue.models.model import Process, SpendModel
+from crmvalue.models.sums import sums_by_count
 
 
 class Params(NamedTuple):
@@ -75,49 +76,58 @@ def summed(frequency: Array, monetary_value: Array, counts: IntArray) -> Callabl
 
     Gamma functions are of the frequency alone and come from a histogram of it.
     """
-    place = codes(frequency)
-    customers = np.bincount(place, weights=counts)
-    x = np.empty(len(customers))
-    x[place] = frequency
-    n = customers.sum()
-    spent, weights = frequency * monetary_value, np.stack([counts, counts * frequency])
-    scale = float(counts @ np.log(monetary_value))
+    once = counts.astype(float)
+    x, (customers,) = sums_by_count(frequency, once)
+    purchases, squares = x * customers, x * x * customers
+    n = float(customers.sum())
+    bought, spent = once * frequency, frequency * monetary_value
+    scale = float(once @ np.log(monetary_value))
 
     def total(params: Params) -> Derivatives:
         p, q, v = params
-        whole, own = digamma(p * x + q), digamma(p * x)
-        value = -scale - float(customers @ log_beta(q, p * x))
-        gradient = np.array([customers @ (x * (whole - own)), customers @ whole - n * digamma(q), 0.0])
-        whole, own = trigamma(p * x + q), trigamma(p * x)
-        pq = float(customers @ (x * whole))
-        hessian = np.diag([customers @ (x**2 * (whole - own)), customers @ whole - n * trigamma(q), 0.0])
-        for part in parts(len(spent)):
-            once, bought = weights[:, part]
-            inverse = 1 / (v + spent[part])
-            share = spent[part] * inverse
-            kept, pull = once @ share, bought @ inverse
-            known, rest = once @ np.log1p(spent[part] / v), bought @ np.log1p(v / spent[part])
-            value -= q * known + p * rest
-            gradient += -rest, -known, q / v * kept - p * pull
-            hessian[2, :2] += -pull, kept / v
-            hessian[2, 2] += p * (bought @ inverse**2) - q / v * (once @ (share * inverse) + kept / v)
-        hessian[:2, 2] = hessian[2, :2]
-        hessian[0, 1] = hessian[1, 0] = pq
-        return Derivatives(value=np.asarray(value), gradient=gradient, hessian=hessian)
+        known, rest, kept, pull, kept_bend, pull_bend = np.sum(
+            [spend_sums(v, spent[part], once[part], bought[part]) for part in parts(len(spent))], axis=0
+        ).tolist()
+        shape = p * x
+        value = -scale - q * known - p * rest - float(customers @ log_beta(q, shape))
+        whole, own = digamma(shape + q), digamma(shape)
+        by_p, by_q = purchases @ (whole - own) - rest, customers @ whole - n * digamma(q) - known
+        whole, own = trigamma(shape + q), trigamma(shape)
+        pp, pq, qq = squares @ (whole - own), purchases @ whole, customers @ whole - n * trigamma(q)
+        vv = p * pull_bend - q / v * (kept_bend + kept / v)
+        return Derivatives(
+            value=np.asarray(value),
+            gradient=np.array([by_p, by_q, q / v * kept - p * pull]),
+            hessian=np.array([[pp, pq, -pull], [pq, qq, kept / v], [-pull, kept / v, vv]]),
+        )
 
     return total
 
 
+def spend_sums(v: float, spent: Array, once: Array, bought: Array) -> tuple[Array, ...]:
+    """Return the sums over customers of all that depends on what they spent; `bought` is how often they did."""
+    inverse = 1 / (v + spent)
+    share = spent * inverse
+    return (
+        once @ np.log1p(spent / v),
+        bought @ np.log1p(v / spent),
+        once @ share,
+        bought @ inverse,
+        once @ (share * inverse),
+        bought @ (inverse * inverse),
+    )
+
+
 def start(frequency: Array, monetary_value: Array, counts: IntArray) -> Params:
     """Moments of log spend: its variance among customers is about 1/(q − ½) + 1/(p − ½)x, with x purchases each."""
-    n = counts.sum()
+    weights = counts / counts.sum()
     spend, few = np.log(monetary_value), 1 / frequency
-    level, fewness = counts @ spend / n, counts @ few / n
-    squares = (spend - level) ** 2
-    slope = counts @ ((few - fewness) * squares) / max(float(counts @ (few - fewness) ** 2), 1e-9 * n)
-    p = 0.5 + 1 / float(np.clip(slope, 0.02, 2.0))
-    q = 0.5 + 1 / float(np.clip(counts @ squares / n - fewness / (p - 0.5), 0.05, 0.6))
-    return Params(p=p, q=q, v=float(np.exp(level)) * (q - 0.5) / (p - 0.5 * fewness))
+    level, fewness = float(weights @ spend), float(weights @ few)
+    squares, fewer = (spend - level) ** 2, weights * (few - fewness)
+    slope = float(fewer @ squares) / max(float(fewer @ few), 1e-9)
+    p = 0.5 + 1 / min(max(slope, 0.02), 2.0)
+    q = 0.5 + 1 / min(max(float(weights @ squares) - fewness / (p - 0.5), 0.05), 0.6)
+    return Params(p=p, q=q, v=math.exp(level) * (q - 0.5) / (p - 0.5 * fewness))
 
 
 def diagnosis(params: Params) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,12 +10,12 @@ import numpy as np
 from crmvalue._core.checks import require_number
 from crmvalue._core.distributions import normal_probability, normal_tail_quantile
 from crmvalue._core.optimise import Derivatives, maximise
-from crmvalue._core.types import Array, Frame, IntArray
+from crmvalue._core.types import Array, Frame
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.errors import InputError
-from crmvalue.models.distinct import codes, first_of
 from crmvalue.models.model import SpendModel
 from crmvalue.models.spend_rows import SpendRows, read_spend
+from crmvalue.models.sums import sums_by_count
 
 FEW = 50  # customers below which estimates are rough
 SMALL = 0.05  # a change of mean spend a doubling below which Gamma-Gamma serves as well, whatever the p-value
@@ -101,61 +102,59 @@ def spend_dependence_test(summary: CustomerSummary | Frame, *, level: float = 0.
 
 def dependence_in(rows: SpendRows, level: float) -> SpendDependence:
     """Return the dependence of spend on frequency in these rows."""
-    n = int(rows.counts.sum())
-    if n < 3 or np.ptp(rows.frequency) == 0:
+    customers = rows.counts.astype(float)
+    n = float(customers.sum())
+    ratio = rows.spend / (customers @ rows.spend / n)
+    shared = customers * ratio
+    frequency, (counts, totals, squares) = sums_by_count(rows.frequency, customers, shared, shared * ratio)
+    if n < 3 or len(frequency) == 1:
         raise InputError(
-            f"frequency: the {n:,} customers with repeat purchases are too few or all have one frequency, so nothing "
-            "shows whether spend depends on it. Pass more customers, or a longer period."
+            f"frequency: the {n:,.0f} customers with repeat purchases are too few or all have one frequency, so "
+            "nothing shows whether spend depends on it. Pass more customers, or a longer period."
         )
-    mean = float(rows.counts @ rows.spend / n)
-    place = codes(rows.frequency)
-    frequency = rows.frequency[first_of(place)]
-    groups = np.stack([np.bincount(place, rows.counts * (rows.spend / mean) ** power) for power in range(3)])
-    slope, error = log_linear(np.log2(1.0 + frequency), groups.astype(float))
+    slope, error = log_linear(np.log2(1.0 + frequency), counts, totals, squares)
     half_width = normal_tail_quantile(0.5 - 0.5 * level) * error
     beyond = -abs(slope) / error if error > 0 else (-np.inf if slope else 0.0)
+    apart = frequency - counts @ frequency / n
+    size = math.sqrt((counts @ apart**2) * (customers @ (ratio - 1) ** 2))
     return SpendDependence(
-        per_doubling=float(np.exp(slope)),
-        lower=float(np.exp(slope - half_width)),
-        upper=float(np.exp(slope + half_width)),
+        per_doubling=math.exp(slope),
+        lower=math.exp(slope - half_width),
+        upper=math.exp(slope + half_width),
         level=level,
         p_value=2 * float(normal_probability(np.asarray(beyond))),
-        correlation=correlation_of(rows.frequency, rows.spend, rows.counts),
-        n_customers=n,
+        correlation=float(apart @ totals) / size if size > 0 else 0.0,
+        n_customers=int(n),
     )
 
 
-def log_linear(z: Array, groups: Array) -> tuple[float, float]:
-    """Slope of log mean y by z, and its standard error (HC3), from the sums of 1, y and y² at each z."""
-    counts, totals, squares = groups
-    design = np.stack([np.ones_like(z), z - counts @ z / counts.sum()])
+def log_linear(z: Array, counts: Array, totals: Array, squares: Array) -> tuple[float, float]:
+    """Slope of log mean y by z, and its standard error (HC3), from the sums of 1, y and y² at each z.
+
+    Wherever the slope η is, the level that fits best is the logarithm of Σ y exp(−η z) / n, for z less its mean.
+    """
+    n = counts.sum()
+    z = z - counts @ z / n
+    moved = counts * z
+    information = float(moved @ z)
 
     def evaluate(point: Array) -> Derivatives:
-        line = point @ design
-        ratio = totals * np.exp(-line)
-        return Derivatives(
-            value=np.asarray(-(counts @ line) - ratio.sum()),
-            gradient=design @ (ratio - counts),
-            hessian=-(design * ratio) @ design.T,
-        )
+        pull = totals * np.exp(-point[0] * z)
+        total = pull.sum()
+        centre = pull @ z / total
+        spread = pull @ (z - centre) ** 2 / total
+        return Derivatives(value=-n * np.log(total), gradient=np.array([n * centre]), hessian=np.array([[-n * spread]]))
 
-    level = np.log(totals / counts)  # near the answer: the line through the logarithms of the means
-    start = (design * counts) @ level / np.einsum("in,in,n->i", design, design, counts)
-    found = maximise(evaluate, start, describe=lambda _: "frequency: spend by frequency has no finite trend.")
-    inverse = np.linalg.inv((design * counts) @ design.T)
-    leverage = np.einsum("in,ij,jn->n", design, inverse, design)
-    scale = np.exp(-found.point @ design)
-    residuals = np.maximum(squares * scale**2 - 2 * totals * scale + counts, 0)  # sums of (y / mean − 1)²
-    spread = (design * (residuals / np.maximum(1 - leverage, 1e-6) ** 2)) @ design.T
-    return float(found.point[1]), float(np.sqrt((inverse @ spread @ inverse)[1, 1]))
-
-
-def correlation_of(x: Array, y: Array, counts: IntArray) -> float:
-    """Pearson's correlation of rows that stand for several customers; 0 if nothing varies."""
-    total = counts.sum()
-    x, y = x - counts @ x / total, y - counts @ y / total
-    size = np.sqrt((counts @ x**2) * (counts @ y**2))
-    return float(counts @ (x * y) / size) if size > 0 else 0.0
+    near = moved @ np.log(totals / counts) / information  # of the line through the logarithms of the means
+    found = maximise(
+        evaluate, np.array([near]), describe=lambda _: "frequency: spend by frequency has no finite trend."
+    )
+    slope = float(found.point[0])
+    shape = np.exp(-slope * z)
+    scale = shape * (n / (totals @ shape))  # 1 / mean
+    residuals = np.maximum((squares * scale - 2 * totals) * scale + counts, 0)  # sums of (y / mean − 1)²
+    leverage = 1 / n + z * z / information
+    return slope, math.sqrt(residuals @ (z / np.maximum(1 - leverage, 1e-6)) ** 2) / information
 
 
 def spend_findings(model: SpendModel, params: tuple[float, ...], rows: SpendRows) -> tuple[str, ...]:

@@ -1,0 +1,17 @@
+"""Sums over customers with the same number of purchases, a small whole number that many of them share."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from crmvalue._core.types import Array
+
+
+def sums_by_count(count: Array, *values: Array) -> tuple[Array, list[Array]]:
+    """Return the distinct counts, in order, and the sum of each column of values over the rows that share a count."""
+    code = count.astype(np.intp)
+    if int(code.max()) > 8 * len(code) + 1_000 or not (code == count).all():
+        distinct, code = np.unique(count, return_inverse=True)
+        return distinct, [np.bincount(code, column) for column in values]
+    there = np.flatnonzero(np.bincount(code))
+    return there.astype(float), [np.bincount(code, column)[there] for column in values]
