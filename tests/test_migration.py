@@ -18,7 +18,7 @@ from crmvalue.models.diagnostics import history_table
 GUIDE = Path(__file__).parent.parent / "docs" / "guide" / "models.md"
 END, CUT = "1998-06-30", "1997-09-30"
 UNIT = "day"
-MODULES = ("clv", "models.diagnostics", "models.forecast_comparison", "reporting.model_plots")
+MODULES = ("clv", "models.diagnostics", "models.tracking_curve", "reporting.model_plots")
 
 
 @pytest.fixture(scope="module")

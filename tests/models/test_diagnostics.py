@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,13 +13,12 @@ from crmvalue.data.holdout import split_holdout
 from crmvalue.data.samples import load_cdnow
 from crmvalue.data.summary import summarize_customers
 from crmvalue.errors import InputError
-from crmvalue.models import BG_NBD, GAMMA_GAMMA, MBG_NBD, MODELS, NBD, PARETO_NBD
-from crmvalue.models.comparison import compare_models
+from crmvalue.models import BG_NBD, MBG_NBD, MODELS, NBD, PARETO_NBD
 from crmvalue.models.covariates import Effect
-from crmvalue.models.diagnostics import frequency_fit, history_table, tracking
+from crmvalue.models.diagnostics import frequency_fit, history_table, holdout_by_frequency
 from crmvalue.models.fit import PurchaseFit, fit_purchases
-from crmvalue.models.forecast_comparison import compare_forecasts, holdout_by_frequency, rolling_forecasts
 from crmvalue.models.model import PurchaseModel
+from crmvalue.models.tracking_curve import tracking
 
 PURCHASE_MODELS = [model for model in MODELS.values() if isinstance(model, PurchaseModel)]
 ROWS = pd.DataFrame(
@@ -57,87 +58,19 @@ def cdnow():
     return load_cdnow()
 
 
-def test_the_comparison_ranks_by_bic_and_says_why(cdnow_folder):
-    frame = pd.read_csv(cdnow_folder / "cdnow_customers_summary.csv")
-    compared = compare_models(frame, [NBD, PARETO_NBD, BG_NBD, MBG_NBD], time_unit="week")
-    table = compared.to_frame()
-    assert table.index.tolist() == ["MBG_NBD", "BG_NBD", "PARETO_NBD", "NBD"]
-    assert table.loc["BG_NBD", "log_likelihood"] == pytest.approx(-9582.4, abs=0.05)  # Fader, Hardie & Lee (2005)
-    assert table.loc["PARETO_NBD", "aic"] == pytest.approx(2 * 4 + 2 * 9595.0, abs=0.1)
-    assert compared.best.model is MBG_NBD
-    assert compared.advice.startswith("Use MBG/NBD or BG/NBD: their BIC differs by 0.6, too little to tell them apart")
-    clear = compare_models(frame, [NBD, BG_NBD], time_unit="week").advice
-    assert clear == "Use BG/NBD: its BIC is 346.9 below that of NBD, the next."
-    assert "all models asked for are this one" in compare_models(frame, [NBD], time_unit="week").advice
-
-
-def test_forecasts_are_judged_as_a_direct_calculation_does():
+def test_groups_of_a_holdout_are_those_of_a_direct_calculation():
     rng = np.random.default_rng(1)
     many = rng.geometric(0.2, 400)
     days = pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 100, many.sum()), unit="D")
     rows = pd.DataFrame({"customer_id": np.repeat(np.arange(400), many), "date": days, "amount": 1.0})
     split = split_holdout(rows, calibration_end="2024-02-29", observation_end="2024-04-09", time_unit="week")
-    found = compare_forecasts(split, [NBD])
     table = split.calibration.frame.merge(split.holdout, on="customer_id")
-    actual = table["holdout_purchases"].to_numpy(dtype=float)
-    x, T = table["frequency"].to_numpy(dtype=float), table["T"].to_numpy(dtype=float)
-    r, alpha = found.fits[0].params
-    forecasts = [
-        (r + x) * split.duration / (alpha + T),
-        np.where(T > 0, x / np.maximum(T, 1e-9), 0) * split.duration,
-        np.full(len(x), x.sum() / T.sum() * split.duration),
-    ]
-    frame = found.to_frame()
-    assert frame["mae"].tolist() == pytest.approx([np.abs(f - actual).mean() for f in forecasts], rel=1e-12)
-    assert frame["rmse"].tolist() == pytest.approx([np.sqrt(((f - actual) ** 2).mean()) for f in forecasts], rel=1e-12)
-    assert frame["bias"].tolist() == pytest.approx([f.sum() / actual.sum() - 1 for f in forecasts], rel=1e-9)
-    from scipy.stats import nbinom
-
-    scores = nbinom.logpmf(actual, r + x, (alpha + T) / (alpha + T + split.duration))
-    assert frame.loc["NBD", "log_score"] == pytest.approx(scores.mean(), rel=1e-10)
-    some = 1 - nbinom.pmf(0, r + x, (alpha + T) / (alpha + T + split.duration))
-    assert frame.loc["NBD", "active"] == pytest.approx(some.mean(), rel=1e-10)
-    assert found.actual_active == pytest.approx((actual > 0).mean())
-    assert np.isnan(frame.loc["mean_rate", "log_score"])
-    lines = [np.polyfit(forecast, actual, 1)[0] for forecast in forecasts[:2]]
-    assert frame["calibration"].tolist() == pytest.approx([*lines, np.nan], rel=1e-9, nan_ok=True)
-    fit = found.fits[0]
-    assert frame.loc["NBD", ["log_likelihood", "aic", "bic"]].tolist() == [fit.log_likelihood, fit.aic, fit.bic]
-    assert frame["parameters"].isna().tolist() == [False, True, True]
-    groups = holdout_by_frequency(fit, split, most=3)
-    clipped = table.assign(expected=forecasts[0]).groupby(table["frequency"].clip(upper=3))
+    groups = holdout_by_frequency(nbd(1.5, 3.0), split, most=3)
+    expected = (1.5 + table["frequency"]) * split.duration / (3.0 + table["T"])
+    clipped = table.assign(expected=expected).groupby(table["frequency"].clip(upper=3))
     assert groups["customers"].tolist() == clipped.size().tolist()
     assert groups["actual"].tolist() == pytest.approx(clipped["holdout_purchases"].mean().tolist(), rel=1e-12)
     assert groups["expected"].tolist() == pytest.approx(clipped["expected"].mean().tolist(), rel=1e-12)
-
-
-def test_models_forecast_cdnow_better_than_naive_rules(cdnow):
-    split = split_holdout(cdnow, calibration_end="1997-09-30", time_unit="week")
-    found = compare_forecasts(split, [NBD, BG_NBD, PARETO_NBD])
-    table = found.to_frame()
-    assert (table.loc[["BG_NBD", "PARETO_NBD"], "mae"] < table.loc["same_rate", "mae"]).all()
-    assert table["log_score"].idxmin() == "NBD"  # it does not know that customers leave
-    assert found.advice.startswith("Use BG/NBD: it gives what came the highest chance, with a mean absolute error 0.8")
-
-
-def test_rolling_forecasts_are_single_ones_from_several_days(cdnow):
-    days = ["1997-06-30", "1997-12-31"]
-    found = rolling_forecasts(cdnow, [BG_NBD, NBD], origins=days, duration=13)
-    table = found.to_frame()
-    for day, end in zip(days, ["1997-09-29", "1998-04-01"], strict=True):  # 91 days later
-        split = split_holdout(cdnow, calibration_end=day, observation_end=end, time_unit="week")
-        pd.testing.assert_frame_equal(table.loc[day], compare_forecasts(split, [BG_NBD, NBD]).to_frame())
-    means = found.means()
-    assert means.loc["BG_NBD", "mae"] == pytest.approx(table.xs("BG_NBD", level="forecast")["mae"].mean())
-    assert found.advice.startswith(
-        "Use BG/NBD: over the 2 days together it gives what came the highest chance (2 of them alone), with a mean"
-    )
-    with pytest.raises(InputError, match="origins: not a list of different days"):
-        rolling_forecasts(cdnow, [NBD], origins=["1997-06-30", "1997-06-30"], duration=13)
-    with pytest.raises(InputError, match="origins: not a list of different days"):
-        rolling_forecasts(cdnow, [NBD], origins="1997-06-30", duration=13)
-    with pytest.raises(InputError, match="duration: the period after 1998-06-01 ends on 1998-08-31, and the transacti"):
-        rolling_forecasts(cdnow, [NBD], origins=["1998-06-01"], duration=13)
 
 
 def test_groups_without_customers_have_no_mean():
@@ -219,12 +152,8 @@ def test_every_engine_gives_the_same_diagnostics(as_engine):
     rows = ROWS.assign(date=pd.to_datetime(ROWS["date"]).astype("datetime64[s]"))
     found = tracking(nbd(), as_engine(rows), observation_end="2024-01-31")
     assert found["cumulative_actual"].tolist() == [1, 1, 2, 3, 4]
-    split = split_holdout(as_engine(rows), calibration_end="2024-01-20", time_unit="week")
-    table = compare_forecasts(split, [NBD]).to_frame()
-    again = compare_forecasts(split_holdout(rows, calibration_end="2024-01-20", time_unit="week"), [NBD]).to_frame()
-    # three customers fit a common rate: the likelihood is flat in r, which is held
-    assert table.to_numpy() == pytest.approx(again.to_numpy(), rel=1e-5, nan_ok=True)
-    counts = frequency_fit(nbd(), split.calibration, most=2)
+    summary = summarize_customers(as_engine(rows), observation_end="2024-01-20", time_unit="week")
+    counts = frequency_fit(nbd(), summary, most=2)
     assert counts["observed"].tolist() == [1, 2, 0]
 
 
@@ -343,6 +272,18 @@ def add_up_customers(name, as_engine):
     assert groups["expected"].to_numpy() == pytest.approx(means["mean"].to_numpy(), rel=1e-10)
 
 
+@pytest.mark.parametrize("name", GUESSED)
+def test_each_kind_of_customer_has_the_table_of_a_fit_with_her_parameters(name):
+    fit = fit_with_covariates(name)
+    kinds = pd.DataFrame({"customer_id": ["old", "shop"], "age": [70.0, 40.0], "channel": ["web", "store"]})
+    table = history_table(fit, T=12, horizon=4, most=3, covariates=kinds)
+    assert table.columns.tolist() == ["customer_id", "frequency", "recency", "probability_alive", "expected_purchases"]
+    for row in kinds.itertuples():
+        hers = dataclasses.replace(fit, params=params_of(fit, row.channel, row.age), effects=())
+        mine = table[table["customer_id"] == row.customer_id].drop(columns="customer_id").reset_index(drop=True)
+        pd.testing.assert_frame_equal(mine, history_table(hers, T=12, horizon=4, most=3), rtol=1e-12)
+
+
 def test_diagnostics_of_a_fit_with_covariates_say_what_is_missing():
     fit = fit_with_covariates("BG_NBD")
     orders, known = customers_with_covariates(False)
@@ -356,17 +297,16 @@ def test_diagnostics_of_a_fit_with_covariates_say_what_is_missing():
         holdout_by_frequency(fit, split, covariates=new)
     with pytest.raises(InputError, match="age: missing or infinite"):
         frequency_fit(fit, split.calibration, covariates=known.assign(age=np.nan))
-    with pytest.raises(InputError, match="fit: it has covariates, and this table knows none"):
+    with pytest.raises(InputError, match="covariates: missing, and the fit has effects of channel, age. Pass a frame"):
         history_table(fit, T=30, horizon=10)
+    with pytest.raises(InputError, match="covariates: 180 customers, and each gets a table"):
+        history_table(fit, T=30, horizon=10, covariates=pd.concat([known] * 3))
+    with pytest.raises(InputError, match="column 'age' is missing"):
+        history_table(fit, T=30, horizon=10, covariates=known[["customer_id", "channel"]])
 
 
 def test_wrong_arguments_are_refused_with_the_remedy(cdnow):
     frame = pd.DataFrame({"frequency": [1, 2], "recency": [2.0, 3.0], "T": [9.0, 9.0]})
-    for models in ([], BG_NBD, [GAMMA_GAMMA], ["BG_NBD"]):
-        with pytest.raises(InputError, match="models: not a list of purchase models"):
-            compare_models(frame, models, time_unit="week")
-    with pytest.raises(InputError, match="split: not a HoldoutSplit"):
-        compare_forecasts(frame, [NBD])
     with pytest.raises(InputError, match="most: got 0"):
         frequency_fit(nbd(), frame, most=0)
     with pytest.raises(InputError, match="the summary is in days and the fit in weeks"):

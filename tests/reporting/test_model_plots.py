@@ -12,9 +12,9 @@ from crmvalue.data.samples import load_cdnow
 from crmvalue.data.transactions import prepare_transactions
 from crmvalue.errors import InputError
 from crmvalue.models.bg_nbd import BG_NBD
-from crmvalue.models.diagnostics import frequency_fit, history_table, tracking
+from crmvalue.models.diagnostics import frequency_fit, history_table, holdout_by_frequency
 from crmvalue.models.fit import fit_purchases
-from crmvalue.models.forecast_comparison import holdout_by_frequency
+from crmvalue.models.tracking_curve import tracking
 from crmvalue.reporting.drawing import HEAT
 from crmvalue.reporting.model_plots import (
     plot_frequency_fit,
@@ -99,6 +99,9 @@ def test_the_heat_map_has_the_colour_of_each_history(tables):
         plot_history_table(table, new_axes(), value="value")
     with pytest.raises(InputError, match="column 'observed' is missing"):
         plot_frequency_fit(tables["holdout"], new_axes())
+    several = tables["history"].assign(customer_id=tables["history"].index % 2)
+    with pytest.raises(InputError, match="table: the histories of several customers. Pass those of one"):
+        plot_history_table(several, new_axes())
 
 
 @pytest.mark.parametrize("top", [1e-7, 0.3, 1.0, 7.3, 29.0, 1234.0])

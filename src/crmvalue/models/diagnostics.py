@@ -1,39 +1,33 @@
-"""What a fitted model says of the data as a whole: counts, curves over time, and every history, as tidy frames."""
+"""What a fitted model says of the data as a whole: counts, a holdout, and every history, as tidy frames."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import narwhals.stable.v2 as nw
 import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_number
-from crmvalue._core.types import DAYS_PER_UNIT, AnyArray, Array, Day, Frame, IntArray
-from crmvalue.data.summary import CustomerSummary, summarize_customers
-from crmvalue.data.transactions import Transactions, as_transactions
+from crmvalue._core.types import AnyArray, Array, Frame
+from crmvalue.data.holdout import HoldoutSplit
+from crmvalue.data.summary import CustomerSummary
 from crmvalue.errors import InputError
-from crmvalue.models.covariates import params_with, with_scores
+from crmvalue.models.covariates import columns_of_effects
 from crmvalue.models.distinct import distinct_states
 from crmvalue.models.fit import PurchaseFit
-from crmvalue.models.histories import (
-    PURCHASES,
-    checked_purchases,
-    open_customers,
-    read_histories,
-    require_unit_of_fit,
-    to_numbers,
-)
+from crmvalue.models.forecasts import read_outcomes, require_split
+from crmvalue.models.histories import PURCHASES, checked_purchases, open_customers, require_unit_of_fit
 from crmvalue.models.model import Parameters, PurchaseModel
-from crmvalue.models.predictions import checked_scores, require_time
+from crmvalue.models.own_params import read_with_params
+from crmvalue.models.predictions import require_time
+from crmvalue.models.tracking_curve import tracking as tracking
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MOST_FREQUENCY = 1_000  # rows of a table of frequencies
-PAIRS_AT_ONCE = 1_000_000  # of a customer and the end of a period
 STEPS = 60  # of recency in a table of histories, at most
+MOST_KINDS = 100  # of customers who each have a table of histories
 
 
 def frequency_fit(
@@ -108,28 +102,6 @@ def frequency_fit(
     return pd.DataFrame({"observed": observed.astype(np.int64), "expected": expected}, index=index)
 
 
-def require_plain(fit: PurchaseFit) -> None:
-    """Raise InputError if what a fit says depends on covariates, which a table without customers does not know."""
-    if fit.effects:
-        raise InputError(
-            "fit: it has covariates, and this table knows none. Pass a fit without them; predictions for each customer "
-            "take both."
-        )
-
-
-def read_with_params(
-    fit: PurchaseFit, frame: frames.AnyFrame, columns: Sequence[str], covariates: Frame | None
-) -> tuple[list[AnyArray], Parameters, IntArray]:
-    """Return these columns, the parameters of each row's customers, and how many customers it stands for."""
-    if not fit.effects:
-        rows, counts = read_histories(frame, columns)
-        return rows, fit.params, counts
-    frame, scores = with_scores(frame, fit.effects, covariates)
-    rows, counts = read_histories(frame, (*columns, *scores))
-    factors = checked_scores(fit, frame, rows[len(columns) :])
-    return rows[: len(columns)], params_with(fit.model, fit.params, factors), counts
-
-
 def chance_of_new(model: PurchaseModel, params: Parameters, count: float, t: Array) -> Array:
     """Probability that a new customer makes this number of repeat purchases up to t."""
     none, some = np.zeros(len(t)), t > 0
@@ -138,125 +110,67 @@ def chance_of_new(model: PurchaseModel, params: Parameters, count: float, t: Arr
     return np.where(some, alive * mass + (1 - alive) * (count == 0), count == 0)
 
 
-def tracking(
-    fit: PurchaseFit,
-    transactions: Transactions | Frame,
-    *,
-    observation_end: Day | None = None,
-    covariates: Frame | None = None,
+def holdout_by_frequency(
+    fit: PurchaseFit, split: HoldoutSplit, *, most: int = 7, covariates: Frame | None = None
 ) -> pd.DataFrame:
-    """Return the repeat purchases in each time unit, and how many the model expects.
+    """Return the mean purchases that came in the holdout period, and those expected, by the purchases before it.
 
     Parameters
     ----------
     fit : PurchaseFit
-        From `fit_purchases`, usually on an earlier part of these transactions.
-    transactions : Transactions or frame
-        Columns customer_id, date and amount, in any engine.
-    observation_end : day, optional
-        Last day that counts; by default the last day in the transactions.
+        From `fit_purchases` on the calibration period.
+    split : HoldoutSplit
+        From `split_holdout`.
+    most : int
+        Last row of the table, which holds the customers with so many repeat purchases and all above; at least 1.
     covariates : frame, optional
         For a fit with covariates: a frame with customer_id and the columns of the fit.
 
     Returns
     -------
     pandas.DataFrame
-        Index period (1, 2, ... time units of the fit since the first day; the last may be cut short); actual and
-        expected repeat purchases in the period, cumulative_actual and cumulative_expected since the beginning.
+        Index frequency (0 to `most`, repeat purchases in the calibration period); customers (how many), actual and
+        expected (mean purchases of a customer in the holdout period; missing where there are no customers).
 
     Raises
     ------
     InputError
-        If the transactions are refused, nobody has bought by `observation_end`, or a covariate is missing or has a
+        If `split` is none, `most` is out of range, the fit is in another time unit, or a covariate is missing or has a
         level that the fit does not know.
-
-    Notes
-    -----
-    Expected are Σ E(t − t_i) over the customers who made their first purchase at t_i before t. Of the data it knows
-    only when each customer came; customers who first came after the fit are forecast like those before.
 
     Examples
     --------
+    >>> from crmvalue.data.holdout import split_holdout
     >>> from crmvalue.data.samples import load_cdnow
-    >>> from crmvalue.data.summary import summarize_customers
-    >>> rows = load_cdnow()
     >>> from crmvalue.models.fit import fit_purchases
-    >>> fit = fit_purchases(summarize_customers(rows, observation_end="1997-09-30", time_unit="month"))
-    >>> tracking(fit, rows).loc[[3, 9, 18], ["cumulative_actual", "cumulative_expected"]].round(-2)
-            cumulative_actual  cumulative_expected
-    period
-    3                  7800.0               7000.0
-    9                 24400.0              24600.0
-    18                44000.0              41300.0
+    >>> split = split_holdout(load_cdnow(), calibration_end="1997-09-30", time_unit="week")
+    >>> holdout_by_frequency(fit_purchases(split.calibration), split, most=3).round(2)
+               customers  actual  expected
+    frequency
+    0              14119    0.25      0.23
+    1               4442    0.78      0.52
+    2               2064    1.40      1.04
+    3               2945    3.32      3.11
     """
     import pandas as pd
 
-    rows = as_transactions(transactions)
-    summary = summarize_customers(rows, observation_end=observation_end, time_unit="day")
-    end = int(summary.observation_end.astype(np.int64))
-    (days,), params, counts = read_with_params(fit, frames.open_frame(summary.frame), ["T"], covariates)
-    age = to_numbers("T", days)
-    none = np.zeros(len(age))
-    own, _, _, age, place = distinct_states(fit.model, params, none, none, age)
-    newcomers = np.bincount(place, weights=counts)
-    came = end - np.rint(age).astype(np.int64)  # day of the first purchase
-    day, purchases = days_of_purchases(rows, end)
-    begin, unit = int(came.min()), DAYS_PER_UNIT[fit.time_unit]
-    ends = np.append(np.arange(1, np.ceil((end - begin) / unit)), (end - begin) / unit) * unit + begin
-
-    actual = running(day, purchases, ends) - running(came, newcomers, ends)
-    expected = np.zeros(len(ends))
-    at_once = max(1, PAIRS_AT_ONCE // len(ends))
-    for begin in range(0, len(came), at_once):
-        some = slice(begin, begin + at_once)
-        since = np.maximum(ends[:, None] - came[some], 0)
-        expected += expected_since(fit, rows_of_params(own, some), since / unit) @ newcomers[some]
-    columns = {
-        "actual": np.diff(actual, prepend=0.0),
-        "expected": np.diff(expected, prepend=0.0),
-        "cumulative_actual": actual,
-        "cumulative_expected": expected,
-    }
-    return pd.DataFrame(columns, index=pd.RangeIndex(1, len(ends) + 1, name="period"))
+    groups = int(require_number("most", most, at_least=1, at_most=MOST_FREQUENCY)) + 1
+    require_split(split)
+    require_unit_of_fit(split.calibration, fit.time_unit)
+    rows = read_outcomes([fit], split, covariates)
+    histories = rows.frequency, rows.recency, rows.T
+    expected = fit.model.conditional_expected_purchases(rows.params[0], split.duration, *histories)
+    group = np.minimum(rows.frequency, groups - 1).astype(np.intp)
+    customers = np.bincount(group, weights=rows.counts, minlength=groups)
+    sums = (np.bincount(group, weights=rows.counts * values, minlength=groups) for values in (rows.came, expected))
+    means = [np.where(customers > 0, total / np.maximum(customers, 1), np.nan) for total in sums]
+    columns = {"customers": customers.astype(np.int64), "actual": means[0], "expected": means[1]}
+    return pd.DataFrame(columns, index=pd.RangeIndex(groups, name="frequency"))
 
 
-def expected_since(fit: PurchaseFit, params: Parameters, times: Array) -> Array:
-    """Repeat purchases expected of new customers, a column each, at times since their first; equal ones once."""
-    times = np.floor(times) if fit.model.is_discrete else times
-    given = (np.tile(value, len(times)) if isinstance(value, np.ndarray) else value for value in params)
-    every = type(params)(*given)  # type: ignore[arg-type]  # a NamedTuple
-    none = np.zeros(times.size)
-    own, _, _, distinct, place = distinct_states(fit.model, every, none, none, times.ravel())
-    return np.asarray(fit.model.expected_purchases(own, distinct)[place].reshape(times.shape))
-
-
-def rows_of_params(params: Parameters, rows: slice) -> Parameters:
-    """Return the parameters of these rows; those that all share stay single numbers."""
-    picked = (value[rows] if isinstance(value, np.ndarray) else value for value in params)
-    return type(params)(*picked)  # type: ignore[arg-type]  # a NamedTuple
-
-
-def distinct_counts(frame: frames.AnyFrame, column: str) -> tuple[Array, IntArray]:
-    """Return the distinct values of a column, and how often each occurs."""
-    rows, counts = frames.distinct_rows(frame.select(column), [column])
-    return to_numbers(column, rows[column]), counts
-
-
-def days_of_purchases(transactions: Transactions, end: int) -> tuple[Array, IntArray]:
-    """Return the days up to `end` as numbers, and on how many customers' purchase days each of them is one."""
-    rows = frames.open_frame(transactions.frame).select("customer_id", "amount", _crm_day=frames.day_number("date"))
-    kept = rows.filter((nw.col("amount") >= 0) & (nw.col("_crm_day") <= end))
-    return distinct_counts(kept.select("customer_id", "_crm_day").unique(), "_crm_day")
-
-
-def running(day: Array | IntArray, counts: Array | IntArray, ends: Array) -> Array:
-    """Sum of the counts up to each end."""
-    order = np.argsort(day, kind="stable")
-    total = np.append(0.0, np.cumsum(counts[order]))
-    return np.asarray(total[np.searchsorted(day[order], ends + 1e-9, side="right")])
-
-
-def history_table(fit: PurchaseFit, *, T: float, horizon: float, most: int = 20) -> pd.DataFrame:
+def history_table(
+    fit: PurchaseFit, *, T: float, horizon: float, most: int = 20, covariates: Frame | None = None
+) -> pd.DataFrame:
     """Return what the model says of every history: the chance to be a customer still, and the purchases to come.
 
     Parameters
@@ -269,18 +183,21 @@ def history_table(fit: PurchaseFit, *, T: float, horizon: float, most: int = 20)
         Time after T in which purchases count, in time units, above 0.
     most : int
         Largest number of repeat purchases; at least 1.
+    covariates : frame, optional
+        For a fit with covariates: a frame with customer_id and the columns of the fit. Each customer in it, of at most
+        100, gets a table of her own; one of each kind of customer says all.
 
     Returns
     -------
     pandas.DataFrame
         One row for each frequency (0 to `most`) and recency (0 to T, in time units; at most 61 values): frequency,
         recency, probability_alive, expected_purchases. Impossible histories are left out, such as a recency above 0
-        without a repeat purchase.
+        without a repeat purchase. For a fit with covariates customer_id comes first.
 
     Raises
     ------
     InputError
-        If a number is out of range.
+        If a number is out of range, or a covariate is missing or has a level that the fit does not know.
 
     Examples
     --------
@@ -301,7 +218,6 @@ def history_table(fit: PurchaseFit, *, T: float, horizon: float, most: int = 20)
     """
     import pandas as pd
 
-    require_plain(fit)
     end = require_time(fit, "T", require_number("T", T, above=0))
     horizon = require_time(fit, "horizon", require_number("horizon", horizon, above=0))
     highest = int(require_number("most", most, at_least=1, at_most=MOST_FREQUENCY))
@@ -311,11 +227,35 @@ def history_table(fit: PurchaseFit, *, T: float, horizon: float, most: int = 20)
     possible = np.where(frequency > 0, recency > 0, recency == 0)
     possible &= (frequency <= recency) | (not fit.model.is_discrete)
     frequency, recency = frequency[possible], recency[possible]
-    history = frequency, recency, np.full(len(recency), end)
+    kinds, params = kinds_of_customers(fit, covariates)
+    each = max(1, len(kinds))
+    own = (np.repeat(value, len(recency)) if np.ndim(value) else value for value in params)
+    params = type(params)(*own)  # type: ignore[arg-type]  # a NamedTuple
+    history = np.tile(frequency, each), np.tile(recency, each), np.full(each * len(recency), end)
     columns = {
-        "frequency": frequency.astype(np.int64),
-        "recency": recency,
-        "probability_alive": fit.model.probability_alive(fit.params, *history),
-        "expected_purchases": fit.model.conditional_expected_purchases(fit.params, horizon, *history),
+        **({"customer_id": np.repeat(kinds, len(recency))} if len(kinds) else {}),
+        "frequency": history[0].astype(np.int64),
+        "recency": history[1],
+        "probability_alive": fit.model.probability_alive(params, *history),
+        "expected_purchases": fit.model.conditional_expected_purchases(params, horizon, *history),
     }
     return pd.DataFrame(columns)
+
+
+def kinds_of_customers(fit: PurchaseFit, covariates: Frame | None) -> tuple[AnyArray, Parameters]:
+    """Return the customers who have covariates under this fit, and the parameters of each; none without effects."""
+    if not fit.effects:
+        return np.zeros(0), fit.params
+    if covariates is None:
+        raise InputError(
+            f"covariates: missing, and the fit has effects of {', '.join(columns_of_effects(fit.effects))}. Pass a "
+            "frame with customer_id and these columns: each customer in it gets a table."
+        )
+    kinds = frames.open_frame(covariates, argument="covariates", needs=["customer_id"]).select("customer_id")
+    n = frames.count_rows(kinds)
+    if not 0 < n <= MOST_KINDS:
+        raise InputError(
+            f"covariates: {n:,} customers, and each gets a table. Pass one of each kind, at most {MOST_KINDS} in all."
+        )
+    (ids,), params, _ = read_with_params(fit, kinds, ["customer_id"], covariates)
+    return ids, params

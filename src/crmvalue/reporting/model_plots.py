@@ -8,6 +8,7 @@ import numpy as np
 
 from crmvalue._core.checks import require_columns, require_option
 from crmvalue._core.types import Array
+from crmvalue.errors import InputError
 from crmvalue.reporting.drawing import HEAT, PALETTE, is_narrow, legend, tidy
 from crmvalue.reporting.formats import count_text, share_text
 
@@ -143,7 +144,7 @@ def plot_history_table(
     Parameters
     ----------
     table : pandas.DataFrame
-        From `history_table`.
+        From `history_table`, for one customer.
     ax : matplotlib.axes.Axes
         Where to draw.
     value : {"probability_alive", "expected_purchases"}
@@ -155,12 +156,21 @@ def plot_history_table(
     -------
     matplotlib.axes.Axes
         The same `ax`.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, or the table holds the histories of several customers.
     """
     from matplotlib.colors import BoundaryNorm, ListedColormap
     from matplotlib.patches import Patch
 
     require_option("value", value, SHOWN)
     require_columns(list(table.columns), ("frequency", "recency", value), argument="table")
+    if "customer_id" in table.columns and table["customer_id"].nunique() > 1:
+        raise InputError(
+            "table: the histories of several customers. Pass those of one, table[table['customer_id'] == ...]."
+        )
     grid = table.pivot(index="recency", columns="frequency", values=value)
     shown = grid.to_numpy(dtype=float)
     edges = np.linspace(0, 1, len(HEAT) + 1) if value == "probability_alive" else round_edges(float(np.nanmax(shown)))
