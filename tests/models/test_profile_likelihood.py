@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.optimize import brentq, minimize
 from scipy.stats import chi2
 
@@ -12,6 +16,7 @@ from crmvalue.errors import InputError
 from crmvalue.models import BG_NBD, GAMMA_GAMMA, GEOMETRIC, MBG_NBD, NBD, PARETO_NBD, SBG
 from crmvalue.models.fit import fit_purchases, fit_spend
 from crmvalue.models.fit_retention import fit_retention
+from crmvalue.models.lopsided import EVEN, Bend, bend_of
 from crmvalue.models.profile_likelihood import likelihood_intervals
 
 
@@ -67,15 +72,62 @@ def test_intervals_of_many_customers_are_those_of_the_fit():
 def test_intervals_of_few_customers_cover_the_truth_more_often_than_those_of_a_parabola():
     truth = MBG_NBD.Params(0.525, 6.183, 0.891, 1.614)  # CDNOW
     rng = np.random.default_rng(7)
-    covered = np.zeros((2, 4))
+    covered = np.zeros((3, 4))
     for _ in range(60):
         made = MBG_NBD.simulate(truth, rng.uniform(27, 39, 3_000), rng)
         frame = pd.DataFrame({"frequency": made.frequency, "recency": made.recency, "T": made.T})
         fit = fit_purchases(frame, MBG_NBD, time_unit="week")
-        for row, table in enumerate((fit.to_frame(), likelihood_intervals(fit, frame))):
+        even = dataclasses.replace(fit, bends=())
+        for row, table in enumerate((even.to_frame(), fit.to_frame(), likelihood_intervals(fit, frame))):
             covered[row] += ((table["lower"] < list(truth)) & (table["upper"] > list(truth))).to_numpy()
-    assert covered[1].sum() >= covered[0].sum()
-    assert (covered[1] >= 51).all()  # 57 of 60 expected; fewer than 51 has a chance below 1 in 100
+    assert (covered[1:].sum(axis=1) >= covered[0].sum()).all()
+    assert (covered[1:] >= 51).all()  # 57 of 60 expected; fewer than 51 has a chance below 1 in 100
+
+
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.95])
+@pytest.mark.parametrize("model", [NBD, BG_NBD, MBG_NBD, PARETO_NBD], ids=repr)
+def test_the_intervals_of_a_fit_are_near_those_of_the_likelihood_where_a_parabola_is_not(cdnow, model, level):
+    fit = fit_purchases(cdnow, model, time_unit="week")
+    errors = np.sqrt(np.diag(fit.log_covariance))[:, None]
+    wanted = np.log(likelihood_intervals(fit, cdnow, level=level)[["lower", "upper"]].to_numpy())
+    even = dataclasses.replace(fit, bends=())
+    found, parabola = (np.abs(np.log(one.confidence_interval(level)) - wanted) / errors for one in (fit, even))
+    assert found.max() < 0.35 * level**2  # standard errors
+    assert found.max() < 0.4 * parabola.max() + 1e-3
+
+
+def test_a_likelihood_that_is_a_parabola_has_no_bend():
+    assert bend_of(0.0, 0.0) == EVEN
+    assert EVEN.distance(np.array([-2.0, 1.5])).tolist() == [-2.0, 1.5]
+
+
+@pytest.mark.parametrize("a", [-0.3, -0.1, 0.05, 0.2])
+def test_the_bend_of_a_likelihood_of_fourth_degree_is_the_root_of_its_fall_to_the_fourth_power(a):
+    c = -(a**2) / 2 - 0.002
+
+    def fall(t):
+        return t**2 / 2 - a * t**3 - c * t**4
+
+    bend = bend_of(0.5 - fall(1.0), 1.0 - (1.0 - 3 * a - 4 * c))
+    errors = []
+    for t in (0.02, 0.04):
+        w = np.sqrt(2 * fall(t))
+        errors.append(abs(float(bend.distance(np.array(w))) - t))
+    assert errors[0] < 20 * 0.02**4
+    assert errors[1] == pytest.approx(16 * errors[0], rel=0.35)  # a term in w to the fourth is what is left
+
+
+@given(height=st.floats(-20, 0.5), slope=st.floats(-50, 1.0), w=st.floats(-7, 7), more=st.floats(1e-3, 3))
+def test_a_bent_distance_rises_with_the_root_of_the_fall_whatever_the_likelihood(height, slope, w, more):
+    bend = bend_of(height, slope)
+    low, high = bend.distance(np.array([w, w + more]))
+    assert low < high
+    assert bend.distance(np.array(0.0)) == 0
+
+
+def test_a_likelihood_without_a_number_one_standard_error_away_is_taken_for_even():
+    assert bend_of(np.nan, 0.1) == bend_of(0.1, np.inf) == EVEN
+    assert Bend(0.1, 0.01).distance(np.array(1.0)) == pytest.approx(1.11)
 
 
 def test_spend_and_contracts_have_them_too():

@@ -13,6 +13,7 @@ from crmvalue.models.bg_nbd import BG_NBD
 from crmvalue.models.covariates import Effect
 from crmvalue.models.fit import PurchaseFit, SpendFit
 from crmvalue.models.gamma_gamma import GAMMA_GAMMA
+from crmvalue.models.lopsided import Bend
 from crmvalue.models.storage import fit_from_json, fit_to_json
 
 NUMBERS = {"log_likelihood": -1 / 3, "gradient_norm": 1e-13, "n_customers": 12}
@@ -20,6 +21,7 @@ PURCHASES = PurchaseFit(
     model=BG_NBD,
     params=BG_NBD.Params(0.1 + 0.2, 1e-300, 1 / 3, np.pi),
     log_covariance=np.eye(4) / 7,
+    bends=(Bend(1 / 3, -1 / 7), Bend(0.0, 0.0), Bend(0.1 + 0.2, 1e-300), Bend(-0.5, 1 / 6)),
     time_unit="week",
     health=("r and alpha are known only together.", "b ran to its bound."),
     **NUMBERS,
@@ -78,6 +80,9 @@ def test_other_text_is_refused(text):
         ("health", "fine", "health: missing or malformed"),
         ("health", ["fine", 3], "health: missing or malformed"),
         ("log_likelihood", None, "log_likelihood: missing or malformed"),
+        ("bends", [[0.1, "0.2"]], "bends: missing or malformed"),
+        ("bends", [[0.1, 0.2, 0.3]], "bends: missing or malformed"),
+        ("bends", [[0.1, 0.2]] * 5, "bends: missing or malformed"),
         ("penalty", None, "penalty: missing or malformed"),
         ("effects", None, "effects: missing or malformed"),
         ("effects", [{"column": "age"}], "effects: missing or malformed"),
@@ -110,9 +115,10 @@ def test_nan_is_refused():
 def test_fits_of_the_first_version_still_read():
     for fit in (PURCHASES, dataclasses.replace(SPEND, health=("Something.",))):
         content = json.loads(fit_to_json(fit))
-        kept = [name for name in content if name not in ("effects", "penalty")]
+        kept = [name for name in content if name not in ("effects", "penalty", "bends")]
         if isinstance(fit, SpendFit):
             kept.remove("health")  # which a fit of spend did not have
         old = fit_from_json(json.dumps({**{name: content[name] for name in kept}, "version": 1}))
         assert (old.params, old.effects, old.penalty) == (fit.params, (), 0.0)
+        assert old.bends == ()
         assert old.health == (() if isinstance(fit, SpendFit) else fit.health)

@@ -6,6 +6,7 @@ alone is not enough, for it also vanishes where the likelihood rises to a limit 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -106,8 +107,7 @@ def polished(
 
 def is_finite(values: Derivatives) -> bool:
     """Whether every number is finite."""
-    parts = (values.value, values.gradient, values.hessian)
-    return all(bool(np.isfinite(part).all()) for part in parts)
+    return math.isfinite(float(values.value + values.gradient.sum() + values.hessian.sum()))
 
 
 def restricted_step(curvature: Array, slope: Array, radius: float) -> Array:

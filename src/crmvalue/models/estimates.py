@@ -14,6 +14,7 @@ from crmvalue._core.distributions import normal_probability
 from crmvalue._core.special import normal_quantile
 from crmvalue._core.types import Array
 from crmvalue.models.covariates import Effect
+from crmvalue.models.lopsided import EVEN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +71,7 @@ def condition_of(fit: Fit) -> float:
 
 
 def interval_of(fit: Fit, level: float = 0.95) -> Array:
-    """Lower and upper end for each parameter, symmetric on the log scale, so never below 0; then for each coefficient.
+    """Lower and upper end for each parameter, never below 0; then for each coefficient.
 
     Parameters
     ----------
@@ -86,15 +87,28 @@ def interval_of(fit: Fit, level: float = 0.95) -> Array:
     ------
     InputError
         If `level` is not between 0 and 1.
+
+    Notes
+    -----
+    With estimate θ, standard error s of its logarithm and normal quantile z, the ends are θ · exp(s · t(±z)), where
+    t(z) = z + b z² + c z³. The bends b and c are those of the likelihood: it is seldom a parabola, and the signed root
+    of its fall is closer to normal than the parameter or its logarithm. They are 0, and the interval is symmetric on
+    the log scale, if s is below 0.06, where a parabola does as well, or above 2. Intervals of coefficients are
+    symmetric. `likelihood_intervals` takes the likelihood as it is, at the price of a look at the data.
+
+    References
+    ----------
+    Barndorff-Nielsen & Cox (1994) "Inference and Asymptotics", Chapman & Hall, section 4.2.
     """
     level = require_number("level", level, above=0, at_most=1 - 1e-12)
-    half_width = normal_quantile(0.5 + 0.5 * level) * np.sqrt(np.diag(fit.log_covariance))
-    k = len(fit.params)
-    centre = values_of(fit)
+    z = normal_quantile(0.5 + 0.5 * level) * np.array([-1.0, 1.0])
+    k, centre = len(fit.params), values_of(fit)
     centre[:k] = np.log(centre[:k])
-    ends = np.stack([centre - half_width, centre + half_width], axis=1)
+    bends = [*fit.bends, *[EVEN] * (len(centre) - len(fit.bends))]
+    reach = np.array([bend.distance(z) for bend in bends])
+    ends = centre[:, None] + np.sqrt(np.diag(fit.log_covariance))[:, None] * reach
     ends[:k] = np.exp(ends[:k])
-    return ends
+    return np.asarray(ends)
 
 
 def table_of(fit: Fit, level: float = 0.95) -> pd.DataFrame:

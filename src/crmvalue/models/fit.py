@@ -37,6 +37,7 @@ from crmvalue.models.histories import (
     unit_to_fit,
 )
 from crmvalue.models.limits import best_fit
+from crmvalue.models.lopsided import Bend
 from crmvalue.models.model import PurchaseModel, RetentionModel, SpendModel
 from crmvalue.models.regularity import best_regular_fit, total_log_gaps
 
@@ -58,6 +59,7 @@ class PurchaseFit:
     n_customers: int  # customers in the summary; all were used
     time_unit: TimeUnit  # unit of recency, T and horizons
     health: tuple[str, ...] = ()  # what to know before the estimates are used, in plain words; empty if all is well
+    bends: tuple[Bend, ...] = ()  # of the likelihood by each log parameter, for intervals; empty: taken for even
     effects: tuple[Effect, ...] = ()  # of covariates; `params` are those of a customer at their references
     penalty: float = 0.0  # on effects, as asked for or as `health` says; 0: maximum likelihood
 
@@ -190,6 +192,7 @@ def fit_purchases(
         model=found.model,
         params=found.params,
         log_covariance=found.log_covariance,
+        bends=found.bends,
         log_likelihood=found.log_likelihood,
         gradient_norm=found.gradient_norm,
         n_customers=int(counts.sum()),

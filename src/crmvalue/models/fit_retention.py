@@ -22,6 +22,7 @@ from crmvalue.models.estimates import (
     text_of,
 )
 from crmvalue.models.limits import best_fit
+from crmvalue.models.lopsided import Bend
 from crmvalue.models.model import RetentionModel
 from crmvalue.models.sbg import SBG
 
@@ -39,6 +40,7 @@ class RetentionFit:
     n_churned: int  # of them seen to leave
     time_unit: TimeUnit  # length of a contract period
     health: tuple[str, ...] = ()  # what to know before the estimates are used, in plain words; empty if all is well
+    bends: tuple[Bend, ...] = ()  # of the likelihood by each log parameter, for intervals; empty: taken for even
 
     param_names = property(names_of)
     covariance = property(covariance_of)
@@ -112,6 +114,7 @@ def fit_retention(contracts: Frame, model: RetentionModel = SBG, *, time_unit: T
         model=found.model,
         params=found.params,
         log_covariance=found.log_covariance,
+        bends=found.bends,
         log_likelihood=found.log_likelihood,
         gradient_norm=found.gradient_norm,
         n_customers=int(counts.sum()),

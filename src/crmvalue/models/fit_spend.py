@@ -22,6 +22,7 @@ from crmvalue.models.estimates import (
 )
 from crmvalue.models.gamma_gamma import GAMMA_GAMMA
 from crmvalue.models.limits import best_fit
+from crmvalue.models.lopsided import Bend
 from crmvalue.models.model import SpendModel
 from crmvalue.models.spend_dependence import spend_findings
 from crmvalue.models.spend_rows import read_spend
@@ -40,6 +41,7 @@ class SpendFit:
     n_without_repeat: int  # left out: no repeat purchase, so nothing is known of their spend
     n_not_positive: int  # left out: refunds ate up the repeat purchases (monetary_value 0 or below)
     health: tuple[str, ...] = ()  # what to know before the estimates are used, in plain words; empty if all is well
+    bends: tuple[Bend, ...] = ()  # of the likelihood by each log parameter, for intervals; empty: taken for even
     effects: tuple[Effect, ...] = ()  # of covariates; `params` are those of a customer at their references
     penalty: float = 0.0  # on effects, as asked for or as `health` says; 0: maximum likelihood
 
@@ -112,6 +114,7 @@ def fit_spend(
         model=model,
         params=found.params,
         log_covariance=found.log_covariance,
+        bends=found.bends,
         log_likelihood=found.log_likelihood,
         gradient_norm=found.gradient_norm,
         n_customers=int(rows.counts.sum()),

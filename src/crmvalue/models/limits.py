@@ -17,6 +17,7 @@ from crmvalue._core.types import Array, IntArray
 from crmvalue.errors import ConvergenceError
 from crmvalue.models.covariates import Effect
 from crmvalue.models.design import NOTHING, Design, log_likelihood_of
+from crmvalue.models.lopsided import VAGUE, Bend, bends_of
 from crmvalue.models.model import PurchaseModel, RetentionModel, SpendModel
 
 Model: TypeAlias = PurchaseModel | RetentionModel | SpendModel
@@ -25,7 +26,6 @@ AnyModel = TypeVar("AnyModel", PurchaseModel, RetentionModel, SpendModel)
 LEAST_PENALTY = 1.0  # where effects have no maximum: those of one standard deviation are then about ±1
 LOST = 1e-3  # log-likelihood by which a limit may be below the place where the search for it ended
 NEAR = 1e-6  # log-likelihood that a step to the maximum would still gain
-VAGUE = 2.0  # standard error of a logarithm above which the data hardly show the parameter: a factor of 50 either way
 UNSURE = 0.3  # standard errors of logarithms below which both are known well enough to read each alone
 STRONG = 0.97  # correlation of two estimates above which neither is known alone
 MANY_ONCE = 0.85  # share of customers with a single purchase that leaves little to learn from
@@ -40,6 +40,7 @@ class Found(Generic[AnyModel]):
     params: tuple[float, ...]
     effects: tuple[Effect, ...]  # of covariates
     log_covariance: Array  # of log parameters and coefficients; NaN for those that were held
+    bends: tuple[Bend, ...]  # of log parameters
     log_likelihood: float
     gradient_norm: float  # over the parameters that were not held
     health: tuple[str, ...]
@@ -72,7 +73,7 @@ def best_fit(model: AnyModel, data: Sequence[Array], counts: IntArray, design: D
                 if simpler.log_likelihood - drawn(simpler, design) > ended.value - LOST:
                     return with_finding(simpler, tends_to(model, params, limit))
             if ended.converged or (held and is_near(ended.here)):
-                found = found_at(model, free, ended, design, data, counts)
+                found = found_at(model, evaluate, ended, free, design, data, counts)
                 return with_finding(found, " ".join([*held, *diagnoses(model, params, held)])) if held else found
             farthest = int(free[np.argmax(np.abs(ended.point - point)[free])])
             held.append(runs_away(params, effects, farthest))
@@ -145,15 +146,23 @@ def estimates(model: Model, point: Array, design: Design) -> tuple[tuple[float, 
 
 
 def found_at(
-    model: AnyModel, free: IntArray, ended: Ascent, design: Design, data: Sequence[Array], counts: IntArray
+    model: AnyModel,
+    evaluate: Callable[[Array], Derivatives],
+    ended: Ascent,
+    free: IntArray,
+    design: Design,
+    data: Sequence[Array],
+    counts: IntArray,
 ) -> Found[AnyModel]:
     """Return the estimates at a maximum."""
     size, k = len(ended.point), len(ended.point) - len(design.actions)
     known = inverse_of(-ended.here.hessian)
     covariance = np.full((size, size), np.nan)
-    covariance[np.ix_(free, free)] = known
-    per_unit = np.append(np.ones(k), 1 / design.scales) if design.actions else np.ones(k)
-    covariance *= np.outer(per_unit, per_unit)
+    covariance[free[:, None], free] = known
+    bends = bends_of(evaluate, ended, free, covariance, k)
+    if design.actions:
+        per_unit = np.append(np.ones(k), 1 / design.scales)
+        covariance *= np.outer(per_unit, per_unit)
     covariance.flags.writeable = False
     params, effects = estimates(model, ended.point, design)
     said = findings(params, effects, free, known)
@@ -164,6 +173,7 @@ def found_at(
         params=params,
         effects=effects,
         log_covariance=covariance,
+        bends=bends,
         log_likelihood=ended.value + penalty_at(ended.point[k:], design),
         gradient_norm=float(np.linalg.norm(ended.here.gradient)),
         health=said,

@@ -65,9 +65,8 @@ def likelihood_intervals(fit: Fit, data: CustomerSummary | Frame, *, level: floa
     -----
     For each value of a parameter the likelihood is maximised over the others; the interval holds the values for which
     twice its logarithm is below the maximum by no more than the quantile of chi-squared with one degree of freedom. The
-    intervals of a fit, `confidence_interval`, take the log-likelihood for a parabola in the logarithms of the
-    parameters, and are symmetric there. The two agree for many customers. Where they differ, believe these: they are
-    lopsided where the likelihood is, and do not depend on how the model is written.
+    intervals of a fit, `confidence_interval`, follow this likelihood to its fourth derivative, and need no data. The
+    two agree for many customers. Where they differ, believe these: an end that does not exist is 0 or infinite here.
 
     References
     ----------

@@ -14,6 +14,7 @@ from crmvalue.models.covariates import Effect
 from crmvalue.models.estimates import names_of
 from crmvalue.models.fit import Fit, Model, PurchaseFit, SpendFit
 from crmvalue.models.fit_retention import RetentionFit
+from crmvalue.models.lopsided import Bend
 from crmvalue.models.model import RetentionModel, SpendModel
 
 FORMAT = "crmvalue fit"
@@ -58,6 +59,7 @@ def fit_to_json(fit: Fit) -> str:
         "log_covariance": [
             [value if np.isfinite(value) else None for value in row] for row in fit.log_covariance.tolist()
         ],
+        "bends": fit.bends,
         "log_likelihood": fit.log_likelihood,
         "gradient_norm": fit.gradient_norm,
         **{name: getattr(fit, name) for name in counts},
@@ -139,6 +141,7 @@ def read_fit(content: dict[str, Any], model: Model) -> Fit:
         raise InputError(f"log_covariance: not {k} rows of {k} numbers. {REMEDY}")
     covariance.flags.writeable = False
     found: dict[str, Any] = {
+        "bends": read_bends(content, len(names)),
         "model": model,
         "params": model.Params(*values),
         "log_covariance": covariance,
@@ -160,6 +163,17 @@ def read_fit(content: dict[str, Any], model: Model) -> Fit:
         raise InputError(f"time_unit: got {unit!r}. Use one of {', '.join(DAYS_PER_UNIT)}.")
     kind = RetentionFit if isinstance(model, RetentionModel) else PurchaseFit
     return kind(**found, time_unit=unit)
+
+
+def read_bends(content: dict[str, Any], most: int) -> tuple[Bend, ...]:
+    """Check the bends of the likelihood and return them; fits were once taken for even, and had none."""
+    given = content.get("bends", [])
+    is_list = isinstance(given, list) and len(given) <= most
+    if not is_list or not all(
+        isinstance(bend, list) and len(bend) == 2 and all(map(is_number, bend)) for bend in given
+    ):
+        raise InputError(f"bends: missing or malformed. {REMEDY}")
+    return tuple(Bend(*map(float, bend)) for bend in given)
 
 
 def read_effects(content: dict[str, Any], model: Model) -> tuple[Effect, ...]:
