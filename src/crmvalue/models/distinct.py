@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence, Sized
+from collections.abc import Callable, Sequence, Sized
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from crmvalue.models.model import Parameters, PurchaseModel
 
 DAYS_PER_UNIT = (1.0, 7.0, 30.4375, 365.25)  # summaries hold whole days in one of these
 MOST_PACKED = 2**62  # so many different rows have an integer each
-FEW = slice(0, 512)  # rows at which most columns that will not do show it
+FEW = 512  # rows at which most columns that will not do show it
 
 
 def distinct_histories(columns: Sequence[Array]) -> tuple[list[Array], IntArray]:
@@ -61,6 +61,58 @@ def distinct_states(
     return States(params, frequency[first], recency[first], T[first], place)
 
 
+class Lookup(NamedTuple):
+    """Values that customers share."""
+
+    table: Array
+    place: IntArray  # in the table, of each customer
+
+
+def look_up(
+    model: PurchaseModel,
+    value: Callable[..., Array],
+    params: Parameters,
+    frequency: Array,
+    recency: Array,
+    T: Array,
+) -> Lookup:
+    """Return value(params, frequency, recency, T) of each customer, computed once for all of one state."""
+    shared = model.is_memoryless and not any(np.ndim(own) for own in params)
+    cells = cells_of(frequency, T) if shared else None
+    if cells is None:
+        own, *state, place = distinct_states(model, params, frequency, recency, T)
+        return Lookup(value(own, *state), place)
+    x, end = np.divmod(cells.occur, cells.width)
+    table = np.zeros(cells.size)
+    table[cells.occur] = value(params, x, np.zeros(len(x)), end)
+    return Lookup(table, cells.place)
+
+
+class Cells(NamedTuple):
+    """A table with one cell for each frequency and whole number of time units that may occur."""
+
+    width: float  # times that each frequency has
+    size: int
+    occur: IntArray  # the cells in which somebody is, ascending
+    place: IntArray  # the cell of each customer
+
+
+def cells_of(frequency: Array, T: Array) -> Cells | None:
+    """Return the cell of each customer; None if times are not whole numbers, or cells are far more than customers."""
+    n, width = len(T), float(np.floor(T.max())) + 1
+    size = (float(frequency.max()) + 1) * width
+    if size > 8 * n + 10_000:
+        return None
+    place, there = np.empty(n, dtype=np.int64), np.zeros(int(size), dtype=bool)
+    for part in (FEW, *parts(n)):
+        cell = frequency[part] * width + T[part]
+        place[part] = cell
+        if not (place[part] == cell).all():  # frequency is whole, so T is not
+            return None
+        there[place[part]] = True
+    return Cells(width, int(size), np.flatnonzero(there), place)
+
+
 def row_codes(columns: Sequence[AnyArray]) -> IntArray:
     """Return for each row the place of its values among the distinct rows, in order."""
     (place, values), *others = (code_of(column) for column in columns)
@@ -98,7 +150,7 @@ def code_of(values: AnyArray) -> tuple[IntArray, AnyArray]:
 def whole_numbers(values: AnyArray, table: Array) -> IntArray | None:
     """Return the values as integers and fill in the table of them; None if they are not whole."""
     code = np.empty(len(values), dtype=np.int64)
-    for part in (FEW, *parts(len(values))):
+    for part in looks(len(values)):
         code[part] = values[part]
         if not (code[part] == values[part]).all():
             return None
@@ -109,12 +161,20 @@ def whole_numbers(values: AnyArray, table: Array) -> IntArray | None:
 def rounded(values: AnyArray, days: float, table: Array) -> IntArray | None:
     """Return the nearest number of days of each value and fill in the table; None if two values share a number."""
     code = np.empty(len(values), dtype=np.int64)
-    for part in (FEW, *parts(len(values))):
+    pieces = looks(len(values))
+    for part in pieces:
         code[part] = np.rint(values[part] * days)
         table[code[part]] = values[part]
         if not (table[code[part]] == values[part]).all():
             return None
-    return code if all((table[code[part]] == values[part]).all() for part in parts(len(values))) else None
+    # a value of one piece may have taken the place of another's
+    return code if len(pieces) == 1 or all((table[code[part]] == values[part]).all() for part in pieces) else None
+
+
+def looks(n: int) -> list[slice]:
+    """Return parts of n rows to look at in turn; a few rows before very many."""
+    pieces = parts(n)
+    return pieces if len(pieces) == 1 else [slice(0, FEW), *pieces]
 
 
 def pack(coded: Sequence[tuple[IntArray, Sized]]) -> IntArray:

@@ -100,6 +100,6 @@ def softplus_sum(odds: LogOdds, weights: Array) -> Derivatives:
         row[...] = slope
     hessian = (slopes * (pull - pull * share)) @ slopes.T
     for (i, j), bend in odds.bends.items():
-        hessian[i, j] += np.sum(bend * pull)
+        hessian[i, j] += pull @ bend if isinstance(bend, np.ndarray) else pull.sum() * bend
         hessian[j, i] = hessian[i, j]
     return Derivatives(value=values @ weights, gradient=slopes @ pull, hessian=hessian)
