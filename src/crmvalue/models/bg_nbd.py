@@ -30,9 +30,11 @@ from crmvalue._core.special import (
 )
 from crmvalue._core.types import Array, IntArray
 from crmvalue.models import nbd
+from crmvalue.models.discounted_phases import discounted_for_ever
 from crmvalue.models.likelihood import LogOdds, rises, softplus_sum
 from crmvalue.models.model import Histories, Process, PurchaseModel
 from crmvalue.models.nbd import NBD
+from crmvalue.models.phases import Ahead
 
 NOBODY = 1e-4  # chance to leave after a purchase below which the likelihood is that of NBD
 
@@ -61,10 +63,15 @@ def log_likelihood_of_stays(params: Params, stays: Array, frequency: Array, rece
 
 def log_odds_left(params: Params, stays: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Log odds that she has left by T; minus infinity for a customer who had no occasion to."""
+    odds = log_odds_once_at_risk(params, np.maximum(stays, 1), frequency, recency, T)
+    return np.where(np.asarray(stays) > 0, odds, -np.inf)
+
+
+def log_odds_once_at_risk(params: Params, stays: Array, frequency: Array, recency: Array, T: Array) -> Array:
+    """Return the same of customers who had one or more."""
     r, alpha, a, b = params
     silence = np.log1p((T - recency) / (alpha + recency))  # log of (α+T) / (α+t_x)
-    odds = np.log(a / (b + (np.maximum(stays, 1) - 1))) + (r + frequency) * silence
-    return np.where(np.asarray(stays) > 0, odds, -np.inf)
+    return np.asarray(np.log(a / (b + (stays - 1))) + (r + frequency) * silence)
 
 
 def derivatives(params: Params, frequency: Array, recency: Array, T: Array) -> Derivatives:
@@ -76,7 +83,7 @@ def derivatives_of_stays(params: Params, stays: Array, frequency: Array, recency
     """Return the same for a customer who had so many occasions to leave."""
     r, alpha, a, b = params
     odds = derivatives_of_odds(params, stays, frequency, recency, T)
-    more, left = softplus(odds.value)
+    more, left = softplus(np.where(stays > 0, odds.value, -np.inf))
     shape, end = r + frequency, 1 / (alpha + T)
     total = digamma_rise(a + b, stays)
     smooth = (
@@ -105,13 +112,13 @@ def derivatives_of_stays(params: Params, stays: Array, frequency: Array, recency
 
 
 def derivatives_of_odds(params: Params, stays: Array, frequency: Array, recency: Array, T: Array) -> LogOdds:
-    """Return the log odds that she has left by T, with their derivatives by r, α, a, b."""
+    """Return the log odds that she has left by T, if she had an occasion to, with their derivatives by r, α, a, b."""
     r, alpha, a, b = params
     shape, end, last = r + frequency, 1 / (alpha + T), 1 / (alpha + recency)
     silence, closer = np.log1p((T - recency) * last), end - last
     by_alpha, by_b = shape * closer, -1 / (b + (np.maximum(stays, 1) - 1))
     return LogOdds(
-        value=np.where(stays > 0, np.log(-a * by_b) + shape * silence, -np.inf),
+        value=np.log(-a * by_b) + shape * silence,
         slopes=(silence, by_alpha, 1 / a, by_b),
         bends={(0, 1): closer, (1, 1): -by_alpha * (end + last), (2, 2): -1 / a**2, (3, 3): by_b**2},
     )
@@ -190,8 +197,15 @@ def alive_of_many(params: Params, frequency: Array, recency: Array, T: Array) ->
     alive = np.ones(len(T))
     for part in parts(len(T)):
         rows = np.flatnonzero(frequency[part] > 0)
-        alive[part][rows] = probability_alive(params, frequency[part][rows], recency[part][rows], T[part][rows])
+        x, t_x, end = (column[part].take(rows) for column in (frequency, recency, T))
+        alive[part][rows] = expit(-log_odds_once_at_risk(params, x, x, t_x, end))
     return alive
+
+
+def aged(params: Params, T: Array) -> Params:
+    """Return the parameters with which a new customer is like one alive at T, but for what her purchases say."""
+    r, alpha, a, b = params
+    return Params(r, np.add(alpha, T), a, b)  # type: ignore[arg-type]  # one for each customer
 
 
 def survival_if_alive(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
@@ -250,6 +264,10 @@ def residual_purchases_if_alive(
         with np.errstate(divide="ignore"):
             total = np.where(a > 1, (a + b - 1) / np.maximum(a - 1, 0), np.inf)
         return (total - purchases_until_dropout(shape, start / scale, a, b)).reshape(given[0].shape)
+    if start == 0 and np.isinf(stop):
+        none = np.zeros(len(shape))
+        at_random = Ahead(none + 1, shape, scale, none, a, b, none)  # every event is a purchase
+        return discounted_for_ever(rate, at_random).reshape(given[0].shape)
     total = np.empty(len(shape))
     length = np.full(len(shape), min(stop - start, NEGLIGIBLE / rate if rate else np.inf))
     quick = (scale + start) / (shape + 1)
@@ -293,6 +311,7 @@ BG_NBD = PurchaseModel(
     start=start,
     diagnosis=diagnosis,
     limit=limit,
+    aged=aged,
     probability_alive=probability_alive,
     alive_of_many=alive_of_many,
     survival_if_alive=survival_if_alive,

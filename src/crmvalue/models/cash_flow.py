@@ -20,7 +20,6 @@ from crmvalue.models.discounting import (
     discounted_purchases,
     factors_at,
     period_ends,
-    rows_of,
     values_at,
 )
 from crmvalue.models.distinct import States, distinct_states
@@ -28,6 +27,7 @@ from crmvalue.models.fit import PurchaseFit, SpendFit
 from crmvalue.models.histories import PURCHASES, checked_purchases, is_missing, open_customers, refuse
 from crmvalue.models.model import Parameters, PurchaseModel
 from crmvalue.models.predictions import checked_scores, kept_ids, predicted, units_of_fit
+from crmvalue.models.series import rows_of
 from crmvalue.models.spend_predictions import require_spend, with_spend
 
 VALUES_AT_ONCE = 262_144  # bounds the memory

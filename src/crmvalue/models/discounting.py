@@ -9,11 +9,12 @@ from numpy.polynomial.chebyshev import chebvander
 
 from crmvalue._core.types import Array, IntArray
 from crmvalue.models.distinct import States
-from crmvalue.models.model import PurchaseModel
+from crmvalue.models.model import Parameters, PurchaseModel
+from crmvalue.models.series import of_states, rows_of
 
 FEW_PERIODS = 24  # up to here, every period is evaluated
 NODES = (24, 40, 64)  # evaluations over the horizon that are tried instead
-CHECKED_ROWS = 32  # histories on which a number of nodes must prove itself
+FEW_ROWS = 4  # at each end of what sets histories apart, on which a number of nodes must prove itself
 VALUES_AT_ONCE = 32_768  # bounds the memory
 INTERPOLATION_ERROR = 1e-11  # allowed there, relative
 WEIGHTS_AT_ONCE = 1_000_000  # where each customer has a rate of her own; bounds the memory
@@ -42,7 +43,7 @@ def weights_of_totals(ends: Array, rate: float | Array) -> Array:
 def discounted_purchases(model: PurchaseModel, states: States, horizon: float, rate: float | Array) -> Array:
     """Discounted purchases in (T, T + horizon] of customers alive at T, one a state, counted at each period's end."""
     ends = period_ends(horizon)
-    return summed(model.purchases_if_alive, states, ends, rate, weights_of_totals)
+    return summed(model, model.purchases_if_alive, states, ends, rate, weights_of_totals)
 
 
 def discounted_periods_begun(model: PurchaseModel, states: States, horizon: float, rate: float | Array) -> Array:
@@ -54,10 +55,11 @@ def discounted_periods_begun(model: PurchaseModel, states: States, horizon: floa
         return factors_at(ends[1:], rate) * lengths[1:]
 
     total = np.broadcast_to(factors_at(ends[:1], rate)[..., 0] * lengths[0], states.T.shape)
-    return total + summed(model.survival_if_alive, states, ends[:-1], rate, weights) if len(ends) > 1 else total
+    return total + summed(model, model.survival_if_alive, states, ends[:-1], rate, weights) if len(ends) > 1 else total
 
 
 def summed(
+    model: PurchaseModel,
     value: Callable[..., Array],
     states: States,
     times: Array,
@@ -70,7 +72,8 @@ def summed(
     agrees with the plain sum on the rows that stress it most.
     """
     if not np.ndim(rate):
-        return summed_at(value, states, times, weights_of(times, rate))
+        weights = weights_of(times, rate)
+        return of_states(model, lambda *own: summed_at(value, states_of(*own), times, weights), states)
     total, at_once = np.empty(len(states.T)), max(1, WEIGHTS_AT_ONCE // len(times))
     for begin in range(0, len(total), at_once):
         rows = np.arange(begin, min(begin + at_once, len(total)))
@@ -78,11 +81,16 @@ def summed(
     return total
 
 
+def states_of(params: Parameters, frequency: Array, recency: Array, T: Array) -> States:
+    """Return histories as states, each its own."""
+    return States(params, frequency, recency, T, np.arange(len(T)))
+
+
 def summed_at(value: Callable[..., Array], states: States, times: Array, weights: Array) -> Array:
     """Weighted sum at these times, or at fewer that serve as well; weights of shape (k,) or (n, k)."""
     if len(times) <= FEW_PERIODS:
         return weighted_totals(value, states, times, weights)
-    rows = extreme_rows(states.frequency, states.T)
+    rows = extreme_rows(states)
     some = rows_of(states, rows)
     known = weighted_totals(value, some, times, weights[rows] if weights.ndim > 1 else weights)
     for n in NODES:
@@ -107,14 +115,6 @@ def weighted_totals(value: Callable[..., Array], states: States, times: Array, w
     return total
 
 
-def rows_of(states: States, rows: IntArray) -> States:
-    """Return some of the states."""
-    params = states.params
-    if any(np.ndim(value) for value in params):  # a NamedTuple, whose type must stay
-        params = type(params)(*(np.broadcast_to(value, states.T.shape)[rows] for value in params))
-    return States(params, states.frequency[rows], states.recency[rows], states.T[rows], np.arange(len(rows)))
-
-
 def chebyshev_rule(ends: Array, weights: Array, n: int) -> tuple[Array, Array]:
     """Return times and weights of n Chebyshev points in log(t + horizon/50) for the sum over `ends`."""
     times, matrix = chebyshev_matrix(ends, n)
@@ -137,7 +137,7 @@ def chebyshev_matrix(ends: Array, n: int) -> tuple[Array, Array]:
 def values_at(value: Callable[..., Array], states: States, times: Array) -> Array:
     """Return the value at each time, shape (k, n): many are read from a series, once it agrees with plain values."""
     if len(times) > FEW_PERIODS:
-        some = rows_of(states, extreme_rows(states.frequency, states.T))
+        some = rows_of(states, extreme_rows(states))
         known = value(some.params, times[:, None], some.frequency, some.recency, some.T)
         for n in NODES:
             if n >= len(times):
@@ -151,9 +151,11 @@ def values_at(value: Callable[..., Array], states: States, times: Array) -> Arra
     return value(states.params, times[:, None], states.frequency, states.recency, states.T)
 
 
-def extreme_rows(frequency: Array, T: Array) -> IntArray:
-    """Rows with the smallest and largest T, frequency, and purchases a time, and some between."""
-    few = CHECKED_ROWS // 8
-    orders = [np.argsort(key, kind="stable") for key in (T, frequency, frequency / (T + 1e-9 * T.max() + 1e-300))]
-    spread = np.linspace(0, len(T) - 1, few).astype(np.intp)
-    return np.unique(np.concatenate([spread, *(order[:few] for order in orders), *(order[-few:] for order in orders)]))
+def extreme_rows(states: States) -> IntArray:
+    """Rows with the smallest and largest T, frequency, purchases a time and parameters, and some between."""
+    params, frequency, _, T, _ = states
+    keys = [T, frequency, frequency / (T + 1e-9 * T.max() + 1e-300), *(own for own in params if np.ndim(own))]
+    orders = [np.argsort(key, kind="stable") for key in keys]
+    spread = np.linspace(0, len(T) - 1, FEW_ROWS).astype(np.intp)
+    ends = [end for order in orders for end in (order[:FEW_ROWS], order[-FEW_ROWS:])]
+    return np.unique(np.concatenate([spread, *ends]))

@@ -56,6 +56,9 @@ class PurchaseModel:
     diagnosis: Callable[..., str]  # (params) -> what it means that the search ended there
     limit: Callable[..., PurchaseModel | None]  # (params) -> the simpler model that it tends to there, if there is one
     probability_alive: Callable[..., Array]  # (params, frequency, recency, T)
+    aged: Callable[..., Parameters] | None = (
+        None  # (params, T) -> with which a new customer is like one alive at T, if that is so; else each is for herself
+    )
     alive_of_many: Callable[..., Array | None] | None = None  # the same of all customers, where quicker than by rows
     survival_if_alive: Callable[
         ..., Array

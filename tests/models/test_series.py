@@ -1,0 +1,98 @@
+"""Values read from series for customers with parameters of their own, against the values themselves."""
+
+from __future__ import annotations
+
+import mpmath
+import numpy as np
+import pytest
+
+from crmvalue.models.bg_nbd import BG_NBD
+from crmvalue.models.distinct import States
+from crmvalue.models.mbg_nbd import MBG_NBD
+from crmvalue.models.pareto_nbd import PARETO_NBD
+from crmvalue.models.series import of_states
+
+N = 12_000
+
+
+def customers(rng, spread=0.2):
+    """Return states of customers, each with scales of her own; most bought seldom."""
+    alpha, a = 4.4 * np.exp(spread * rng.normal(size=N)), 0.8 * np.exp(spread * rng.normal(size=N))
+    x = np.minimum(np.floor(rng.exponential(1.0, N)), 5.0)
+    params = BG_NBD.Params(r=0.243, alpha=alpha, a=a, b=2.426)
+    return States(params, x, np.zeros(N), rng.uniform(27, 39, N), np.arange(N))
+
+
+def counting(value, rows):
+    """Return the value and note how many rows it is asked for."""
+
+    def counted(*state):
+        rows.append(len(state[-1]))
+        return value(*state)
+
+    return counted
+
+
+def exact_for_ever(rate, r, alpha, a, b):
+    """Discounted purchases of a new customer of BG/NBD, by quadrature in 25 digits."""
+    with mpmath.workdps(25):
+
+        def paid(t):
+            return mpmath.exp(-rate * t) * r / alpha * mpmath.hyp2f1(r + 1, a, a + b, -t / alpha)
+
+        ends = [0, *(alpha * 4.0**j for j in range(-2, 8)), 80 / rate]
+        return float(mpmath.quad(paid, sorted(end for end in ends if end <= 80 / rate)))
+
+
+def test_discounted_purchases_from_a_series_keep_ten_digits():
+    states, rows = customers(np.random.default_rng(1)), []
+    value = counting(lambda own, *state: BG_NBD.residual_purchases_if_alive(own, 0.002, 0.0, np.inf, *state), rows)
+    found = of_states(BG_NBD, value, states)
+    assert sum(rows) < N / 2
+    for i in (*np.argsort(states.params.alpha)[[0, -1]], *np.argsort(states.params.a)[[0, -1]], 17, 170, 1700):
+        x, alpha, a = states.frequency[i], states.params.alpha[i] + states.T[i], states.params.a[i]
+        wanted = exact_for_ever(0.002, 0.243 + x, alpha, a, 2.426 + x)
+        assert found[i] == pytest.approx(wanted, rel=1e-10)
+
+
+@pytest.mark.parametrize("model", [BG_NBD, MBG_NBD])
+@pytest.mark.parametrize("spread", [0.0, 0.1, 1.5])  # alike, near each other, and by factors of thousands
+def test_series_agree_with_the_value_of_each_customer(model, spread):
+    states = customers(np.random.default_rng(2), spread)
+    for value in (
+        lambda own, *state: model.survival_if_alive(own, 26.0, *state),
+        lambda own, *state: model.purchases_if_alive(own, 52.0, *state),
+    ):
+        assert of_states(model, value, states) == pytest.approx(value(*states[:4]), rel=1e-10)
+
+
+def test_a_function_that_is_not_smooth_is_computed_for_each_customer():
+    states, rows = customers(np.random.default_rng(3)), []
+
+    def value(own, frequency, recency, T):
+        return 1 + np.abs(np.log((own.alpha + T) / 40))
+
+    assert of_states(BG_NBD, counting(value, rows), states) == pytest.approx(value(*states[:4]), rel=1e-15)
+    assert sum(rows) > N
+
+
+def test_values_of_0_or_without_end_are_computed_for_each_customer():
+    states = customers(np.random.default_rng(4))
+    for constant in (0.0, np.inf):
+        found = of_states(BG_NBD, lambda own, *state, constant=constant: np.full(len(state[-1]), constant), states)
+        assert (found == constant).all()
+
+
+def test_customers_with_shared_parameters_or_other_models_are_computed_as_they_are():
+    rng = np.random.default_rng(5)
+    states = customers(rng)
+    shared = states._replace(params=BG_NBD.Params(0.243, 4.414, 0.793, 2.426))
+    other = states._replace(params=PARETO_NBD.Params(0.5, states.params.alpha, 0.6, 11.0))
+    for model, state in ((BG_NBD, shared), (PARETO_NBD, other)):
+        rows = []
+
+        def value(own, *state, model=model):
+            return model.purchases_if_alive(own, 10.0, *state)
+
+        assert (of_states(model, counting(value, rows), state) == value(*state[:4])).all()
+        assert rows == [N]
