@@ -313,7 +313,7 @@ def wrap(
         pool_names=tuple(str(name) for name in names),
         object_id=found.object_id,
         total=ledger.total,
-        direct=exact_sum(direct),
+        direct=0.0 if whole is direct else exact_sum(direct),
         allocated=exact_sum(pools["allocated"]),
         unallocated=unallocated,
         method=method,
