@@ -284,6 +284,38 @@ def test_each_kind_of_customer_has_the_table_of_a_fit_with_her_parameters(name):
         pd.testing.assert_frame_equal(mine, history_table(hers, T=12, horizon=4, most=3), rtol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["BG_NBD", "MBG_NBD", "PARETO_NBD", "GGOMPERTZ_NBD", "BG_CNBD_K"])
+@pytest.mark.parametrize("unit", ["day", "week", "month"])
+def test_the_curve_of_many_different_customers_is_the_sum_of_theirs(name, unit):
+    rng = np.random.default_rng(5)
+    model, n = MODELS[name], 1_500
+    first = rng.integers(0, 60, n)
+    orders = pd.DataFrame({"customer_id": np.tile(np.arange(n), 2), "amount": 1.0})
+    orders["date"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.r_[first, rng.integers(60, 275, n)], unit="D")
+    known = pd.DataFrame({"customer_id": np.arange(n), "age": rng.normal(40, 10, n), "score": rng.normal(size=n)})
+    fit = PurchaseFit(
+        model=model, params=model.Params(*(0.8, 6.0, 0.9, 2.5, 2.0)[: len(model.Params._fields)]),
+        log_covariance=np.eye(8), log_likelihood=-9.0, gradient_norm=0.0, n_customers=n, time_unit=unit,
+        effects=(
+            Effect(("purchases",), "age", None, 40.0, 0.03), Effect(("dropout",), "score", None, 0.0, 0.5),
+            Effect(("purchases",), "score", None, 0.0, -0.2),
+        ),
+    )  # fmt: skip
+    curve = tracking(fit, orders, covariates=known)
+    params = fit.params._asdict()
+    factor = {
+        "purchases": np.exp(0.03 * (known["age"] - 40) - 0.2 * known["score"]),
+        "dropout": np.exp(0.5 * known["score"]),
+    }
+    for process in model.processes:
+        params[process.parameter] = params[process.parameter] * factor[process.name].to_numpy() ** process.power
+    days = {"day": 1.0, "week": 7.0, "month": 30.4375}[unit]
+    for period in (1, len(curve) // 2, len(curve) - 1):
+        since = np.maximum(period * days - (first - first.min()), 0) / days
+        total = model.expected_purchases(model.Params(**params), since).sum()
+        assert curve.loc[period, "cumulative_expected"] == pytest.approx(total, rel=1e-10)
+
+
 def test_diagnostics_of_a_fit_with_covariates_say_what_is_missing():
     fit = fit_with_covariates("BG_NBD")
     orders, known = customers_with_covariates(False)
