@@ -19,7 +19,7 @@ from crmvalue._core.optimise import Derivatives
 from crmvalue._core.special import expit, purchases_until_dropout
 from crmvalue._core.types import Array, IntArray
 from crmvalue.models import bg_nbd
-from crmvalue.models.bg_nbd import Params, diagnosis, limit
+from crmvalue.models.bg_nbd import Params, aged, diagnosis, limit
 from crmvalue.models.model import Histories, Process, PurchaseModel
 
 
@@ -111,6 +111,7 @@ MBG_NBD = PurchaseModel(
     start=start,
     diagnosis=diagnosis,
     limit=limit,
+    aged=aged,
     probability_alive=probability_alive,
     survival_if_alive=survival_if_alive,
     expected_purchases=expected_purchases,
