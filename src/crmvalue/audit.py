@@ -49,6 +49,7 @@ class CustomerBaseAudit:
     cohorts: Frame
     base: Frame
     sentences: tuple[str, ...]  # one a lens
+    kept: str  # what sentences and pictures call the money kept: "revenue" if all of it is, else "profit"
     period: Period
     current: np.datetime64  # first day of the last complete period
     previous: np.datetime64  # first day of the period before it
@@ -163,9 +164,11 @@ def customer_base_audit(
         "base": base_columns(totals, earliest, end, period),
     }
     days = first_days(np.array([current, current - 1, chosen]), period)
+    kept = "revenue" if margin == 1 else "profit"
     return CustomerBaseAudit(
         **{name: like(columns, model) for name, columns in lenses.items()},
-        sentences=sentences(lenses, current, chosen, period, "revenue" if margin == 1 else "profit"),
+        sentences=sentences(lenses, current, chosen, period, kept),
+        kept=kept,
         period=period,
         current=days[0],
         previous=days[1],

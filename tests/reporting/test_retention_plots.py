@@ -9,6 +9,7 @@ from crmvalue.audit import customer_base_audit
 from crmvalue.churn import churn_risk, purchase_timing, retention_curve, revenue_bridge, risk_backtest
 from crmvalue.data.summary import summarize_customers
 from crmvalue.data.transactions import prepare_transactions
+from crmvalue.reporting import drawing
 from crmvalue.reporting import retention_plots as plots
 
 
@@ -115,11 +116,43 @@ def test_the_audit_is_one_page_with_its_five_sentences(results):
     assert all(sentence in said for sentence in audit.sentences)
 
 
+def test_the_audit_speaks_of_revenue_where_all_of_it_is_kept(rows):
+    figures = [Figure(figsize=(12, 15)) for _ in range(2)]
+    for figure, margin in zip(figures, (1.0, 0.3), strict=True):
+        plots.plot_audit(customer_base_audit(rows, period="quarter", margin=margin), figure)
+        figure.draw_without_rendering()
+    drivers = [[label.get_text() for label in figure.subfigs[1].axes[0].get_yticklabels()] for figure in figures]
+    assert [figure.subfigs[0].get_suptitle()[3:] for figure in figures] == [
+        "Who brings the revenue",
+        "Who brings the profit",
+    ]
+    assert [figure.subfigs[0].axes[0].get_ylabel() for figure in figures] == ["Share of revenue", "Share of profit"]
+    assert drivers[1] == [*drivers[0], "Margin"]
+
+
+def test_no_key_of_the_audit_lies_over_a_title(rows):
+    figure = plots.plot_audit(customer_base_audit(rows, period="month"), Figure(figsize=(12, 15)))
+    figure.draw_without_rendering()
+    for part in figure.subfigs[3:5]:
+        title, key = part._suptitle, part.axes[0].get_legend()
+        assert not title.get_window_extent().overlaps(key.get_window_extent())
+
+
 def test_the_periods_of_the_stack_are_named_as_in_its_key(rows):
     ax = plots.plot_cohort_stack(customer_base_audit(rows, period="quarter"), axes())
     ticks = [label.get_text().replace("\n", " ") for label in ax.get_xticklabels()]
     assert ticks
     assert set(ticks) <= {f"{year} Q{quarter}" for year in (2022, 2023, 2024) for quarter in (1, 2, 3, 4)}
+
+
+@pytest.mark.parametrize("top", [0.9, 1.3, 2.2, 3.1, 7.0])
+def test_amounts_on_an_axis_are_the_numbers_at_their_ticks(top):
+    ax = axes()
+    ax.bar([0], [top * 1e6])
+    drawing.money_axis(ax.yaxis)
+    ax.figure.draw_without_rendering()
+    said = [float(t.get_text().rstrip("Mk")) * (1e6 if "M" in t.get_text() else 1e3) for t in ax.get_yticklabels()]
+    assert said == pytest.approx(ax.get_yticks().tolist())
 
 
 def test_a_factor_that_stayed_as_it_was_is_drawn_as_nothing(rows):

@@ -11,7 +11,7 @@ import numpy as np
 
 from crmvalue._core.types import AnyArray
 from crmvalue.errors import InputError
-from crmvalue.reporting.drawing import HEAT, PALETTE, is_narrow, legend, tidy, write
+from crmvalue.reporting.drawing import HEAT, PALETTE, is_narrow, legend, money_axis, tidy, write
 from crmvalue.reporting.formats import count_text, money_short, money_tick, share_text
 from crmvalue.reporting.shown import category_name, columns
 from crmvalue.reporting.tree_map import Box, squarified
@@ -62,7 +62,7 @@ def plot_whale_curve(curve: WhaleCurve, ax: Axes, *, currency: str = "") -> Axes
     ax.set(xlim=(0, 1.01), ylim=(min(0.0, 1.15 * float(reached.min())), 1.16 * max(curve.peak, 1e-9)))
     ax.set(xlabel="Share of customers, most profitable first", ylabel="Profit of so many")
     ax.xaxis.set_major_formatter(lambda x, _: share_text(x, 0))
-    ax.yaxis.set_major_formatter(lambda y, _: money_tick(y, currency))
+    money_axis(ax.yaxis, currency)
     tidy(ax, values_on="both")
     return ax
 
@@ -105,7 +105,7 @@ def plot_payback(payback: ChannelPayback, ax: Axes, *, currency: str = "") -> Ax
     ax.set_xlabel("Months since the first purchase")
     ax.set_ylabel("Contribution less cost, per customer")
     ax.xaxis.set_major_formatter(lambda x, _: count_text(x) if float(x).is_integer() else "")
-    ax.yaxis.set_major_formatter(lambda y, _: money_tick(y, currency))
+    money_axis(ax.yaxis, currency)
     tidy(ax, values_on="both")
     legend(ax, columns=3 if is_narrow(ax) else 6)
     return ax

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from crmvalue._core.types import AnyArray
-from crmvalue.reporting.formats import month_text
+from crmvalue.reporting.formats import money_tick, month_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 PALETTE = {
     "ink": "#1b2027",
@@ -67,6 +68,14 @@ def period_ticks(ax: Axes, periods: AnyArray) -> None:
     every = max(1, int(np.ceil(len(periods) / room)))
     shown = np.arange(len(periods))[::-1][::every][::-1]
     ax.set_xticks(shown, [month_text(periods[row]).replace(" ", "\n") for row in shown])
+
+
+def money_axis(axis: Axis, currency: str = "") -> None:
+    """Label an axis with amounts, at steps that two digits can tell: 1.2M and 1.4M, not 1.25M."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(lambda amount, _: money_tick(amount, currency))
 
 
 def tidy(ax: Axes, *, values_on: Literal["x", "y", "both"] | None) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crmvalue._core.types import AnyArray, Array
-from crmvalue.reporting.drawing import PALETTE, STACK, is_narrow, legend, tidy, write
+from crmvalue.reporting.drawing import PALETTE, STACK, is_narrow, legend, money_axis, tidy, write
 from crmvalue.reporting.formats import count_text, money_short, money_tick, month_text, share_text, signed
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def plot_estimates(names: Sequence[str], found: Sequence[Estimate], ax: Axes, *,
     if as_share:
         ax.xaxis.set_major_formatter(lambda x, _: share_text(x, 0))
     elif max(map(abs, ax.get_xlim())) >= 1:  # below, money has too few decimals
-        ax.xaxis.set_major_formatter(lambda x, _: money_tick(x))
+        money_axis(ax.xaxis)
     tidy(ax, values_on="x")
     return ax
 
@@ -215,7 +215,7 @@ def plot_uplift(result: UpliftDepth, ax: Axes, *, currency: str = "") -> Axes:
     ax.set_xlim(0, 1)
     ax.set_xlabel("Share of customers contacted")
     ax.xaxis.set_major_formatter(lambda x, _: share_text(x, 0))
-    ax.yaxis.set_major_formatter(lambda y, _: money_tick(y, currency))
+    money_axis(ax.yaxis, currency)
     tidy(ax, values_on="y")
     legend(ax)
     return ax
@@ -250,8 +250,8 @@ def plot_response_curves(result: ResponseCurves, ax: Axes, *, currency: str = ""
     ax.set_xlabel("Spend in a period (dashed: not seen)")
     if not is_narrow(ax):
         ax.set_ylabel("Result above the baseline")
-    ax.xaxis.set_major_formatter(lambda x, _: money_tick(x, currency))
-    ax.yaxis.set_major_formatter(lambda y, _: money_tick(y))
+    money_axis(ax.xaxis, currency)
+    money_axis(ax.yaxis)
     tidy(ax, values_on="both")
     legend(ax, columns=1 if is_narrow(ax) else 3)
     return ax

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crmvalue._core.types import Array
-from crmvalue.reporting.drawing import HEAT, PALETTE, STACK, is_narrow, legend, period_ticks, tidy, write
+from crmvalue.reporting.drawing import HEAT, PALETTE, STACK, is_narrow, legend, money_axis, period_ticks, tidy, write
 from crmvalue.reporting.formats import count_text, money_tick, month_text, share_text
 from crmvalue.reporting.shown import (
     category_name,
@@ -292,7 +292,7 @@ def plot_monthly_costs(costs: CostBreakdown, ax: Axes, *, currency: str = "") ->
         ax.bar(rows, values, bottom=np.where(values >= 0, above, below), width=0.78, color=colour, label=name)
         above, below = above + np.maximum(values, 0), below + np.minimum(values, 0)
     ax.set_xlim(-0.6, len(months) - 0.4)
-    ax.yaxis.set_major_formatter(lambda y, _: money_tick(y, currency))
+    money_axis(ax.yaxis, currency)
     period_ticks(ax, months)
     tidy(ax, values_on="y")
     legend(ax, columns=3 if is_narrow(ax) else 5)
@@ -323,7 +323,7 @@ def plot_cash_flow(roi: ReturnOnInvestment, ax: Axes, *, currency: str = "") -> 
     ax.plot(rows, running, color=PALETTE["ink"], lw=2, marker="o", ms=3.5, label="Left so far")
     ax.axhline(0, color=PALETTE["muted"], lw=1)
     ax.set_xlim(-0.6, len(rows) - 0.4)
-    ax.yaxis.set_major_formatter(lambda y, _: money_tick(y, currency))
+    money_axis(ax.yaxis, currency)
     period_ticks(ax, periods)
     tidy(ax, values_on="y")
     line, *bars = ax.get_legend_handles_labels()[0]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crmvalue._core.types import AnyArray, Array, BoolArray, Frame
-from crmvalue.reporting.drawing import HEAT, PALETTE, STACK, is_narrow, legend, tidy, write
+from crmvalue.reporting.drawing import HEAT, PALETTE, STACK, is_narrow, legend, money_axis, tidy, write
 from crmvalue.reporting.formats import count_text, money_tick, share_text
 from crmvalue.reporting.shown import columns
 
@@ -145,7 +145,7 @@ def plot_revenue_bridge(bridge: RevenueBridge, ax: Axes, *, row: int = -1, curre
             top = max(low, low + value)
             write(ax, (place, top), money_tick(float(value), currency), ha="center", va="bottom")
     ax.set_xticks(places, ["Before", "New", "Back", "More", "Less", "Lost", "After"])
-    ax.yaxis.set_major_formatter(lambda y, _: money_tick(y, currency))
+    money_axis(ax.yaxis, currency)
     ax.margins(y=0.12)
     tidy(ax, values_on="y")
     return ax
@@ -186,7 +186,7 @@ def plot_cohort_stack(audit: CustomerBaseAudit, ax: Axes, *, currency: str = "")
         ax.bar(np.arange(len(periods)), values, bottom=above, width=0.8, color=colour, label=label)
         above = above + values
     ax.set_xlim(-0.6, len(periods) - 0.4)
-    ax.yaxis.set_major_formatter(lambda y, _: money_tick(y, currency))
+    money_axis(ax.yaxis, currency)
     every = -(-len(periods) // (5 if is_narrow(ax) else 10))
     shown = np.arange(len(periods))[::-1][::every][::-1]  # the last one among them
     ax.set_xticks(shown, [period_name(periods[row], audit.period).replace(" ", "\n") for row in shown])
@@ -196,7 +196,7 @@ def plot_cohort_stack(audit: CustomerBaseAudit, ax: Axes, *, currency: str = "")
 
 
 def plot_deciles(audit: CustomerBaseAudit, ax: Axes) -> Axes:
-    """Share of the profit that each tenth of the customers brings, the best first.
+    """Share of the profit (of the revenue, if all of it is kept) that each tenth of the customers brings, best first.
 
     Parameters
     ----------
@@ -216,7 +216,7 @@ def plot_deciles(audit: CustomerBaseAudit, ax: Axes) -> Axes:
     for place, value in zip(decile, shown, strict=True):
         write(ax, (place, max(value, 0)), share_text(value, 0), ha="center", va="bottom", size=10)
     ax.set_xticks(decile)
-    ax.set(xlabel="Tenth of the customers, best first", ylabel="Share of profit")
+    ax.set(xlabel="Tenth of the customers, best first", ylabel=f"Share of {audit.kept}")
     ax.yaxis.set_major_formatter(lambda y, _: share_text(y, 0))
     ax.margins(y=0.12)
     tidy(ax, values_on="y")
@@ -224,7 +224,7 @@ def plot_deciles(audit: CustomerBaseAudit, ax: Axes) -> Axes:
 
 
 def plot_drivers(audit: CustomerBaseAudit, ax: Axes, *, currency: str = "") -> Axes:
-    """Show what the change of each factor did to profit, from the period before to this one.
+    """Show what the change of each factor did to profit, or revenue if all is kept, from the period before to this one.
 
     Parameters
     ----------
@@ -243,6 +243,8 @@ def plot_drivers(audit: CustomerBaseAudit, ax: Axes, *, currency: str = "") -> A
     factor, effect = columns(audit.drivers, "factor", "effect_on_profit")
     shown = np.nan_to_num(effect.astype(float))
     shown[np.abs(shown) < 1e-9 * np.abs(shown).sum()] = 0.0  # a factor that stayed as it was, but for rounding
+    if audit.kept == "revenue":  # the margin is 1, before and now
+        factor, shown = factor[:-1], shown[:-1]
     rows = np.arange(len(factor))
     ax.barh(rows, shown, height=0.62, color=[PALETTE["green" if value >= 0 else "orange"] for value in shown])
     for row, value in zip(rows, shown, strict=True):
@@ -282,7 +284,7 @@ def plot_cohorts_at_age(audit: CustomerBaseAudit, ax: Axes, *, currency: str = "
         ax.plot(age[rows], so_far[rows], color=colour, lw=2, marker="o", ms=4, label=label)
     ax.set(xlabel=f"{audit.period.capitalize()}s since the first purchase", ylabel="Revenue a member so far")
     ax.locator_params(axis="x", integer=True)
-    ax.yaxis.set_major_formatter(lambda y, _: money_tick(y, currency))
+    money_axis(ax.yaxis, currency)
     ax.set_ylim(0, None)
     tidy(ax, values_on="y")
     legend(ax, columns=3)
@@ -346,7 +348,7 @@ def plot_contact_gain(risk: ChurnRisk, ax: Axes, *, currency: str = "") -> Axes:
     write(ax, (risk.depth, total[risk.depth]), text, ha="right" if right else "left", va="bottom", bold=True)
     ax.set(xlim=(0, max(risk.n, 1)), xlabel="Customers contacted, best first", ylabel="Expected gain so far")
     ax.xaxis.set_major_formatter(lambda x, _: count_text(x))
-    ax.yaxis.set_major_formatter(lambda y, _: money_tick(y, currency))
+    money_axis(ax.yaxis, currency)
     ax.margins(y=0.14)
     tidy(ax, values_on="y")
     return ax
@@ -371,9 +373,18 @@ def plot_audit(audit: CustomerBaseAudit, figure: Figure, *, currency: str = "") 
     """
     import textwrap
 
+    if figure.get_layout_engine() is None:
+        figure.set_layout_engine("constrained")  # or keys and names would run into their neighbours
     # a subfigure each: legends begin at the left edge of theirs
     parts = np.asarray(figure.subfigures(3, 2), dtype=object).ravel()
-    titles = ("1  Who brings the profit", "2  What changed it", "3  One cohort", "4  Cohorts", "5  The whole base", "")
+    titles = (
+        f"1  Who brings the {audit.kept}",
+        "2  What changed it",
+        "3  One cohort",
+        "4  Cohorts",
+        "5  The whole base",
+        "",
+    )
     for part, title in zip(parts, titles, strict=True):
         part.suptitle(title, x=0.01, ha="left", size=13, weight="bold", color=PALETTE["ink"])
     first, second, third, fourth, fifth, words = (part.add_subplot() for part in parts)

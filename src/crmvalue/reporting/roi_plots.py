@@ -8,7 +8,7 @@ import numpy as np
 
 from crmvalue._core.frames import collect, column_names, open_frame
 from crmvalue._core.types import Array
-from crmvalue.reporting.drawing import PALETTE, is_narrow, legend, tidy, write
+from crmvalue.reporting.drawing import PALETTE, is_narrow, legend, money_axis, tidy, write
 from crmvalue.reporting.formats import money_tick, share_text
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def plot_yearly_cash_flow(roi: ReturnOnInvestment, ax: Axes, *, currency: str = 
     every = max(1, int(np.ceil(len(names) / (6 if is_narrow(ax) else 14))))
     ax.set_xticks(places[::every], names[::every])
     ax.set_xlim(-0.6, len(names) - 0.4)
-    ax.yaxis.set_major_formatter(lambda y, _: money_tick(y, currency))
+    money_axis(ax.yaxis, currency)
     tidy(ax, values_on="y")
     line, *bars = ax.get_legend_handles_labels()[0]
     legend(ax, handles=[*bars, line], columns=3)
