@@ -304,21 +304,27 @@ def distinct_rows(frame: AnyFrame, columns: Sequence[str]) -> tuple[dict[str, An
     return {name: values[order] for name, values in arrays.items()}, counts[order]
 
 
-def compute_columns(frame: AnyFrame, inputs: Sequence[str], compute: Callable[..., Mapping[str, AnyArray]]) -> AnyFrame:
+def compute_columns(
+    frame: AnyFrame,
+    inputs: Sequence[str],
+    compute: Callable[..., Mapping[str, AnyArray]],
+    *,
+    keep: Sequence[str] | None = None,
+) -> AnyFrame:
     """Return the frame with the columns that `compute` makes of the arrays of its input columns, row by row.
 
-    In a lazy engine `compute` sees each distinct row of the inputs once, and its answers are joined on there. The
-    inputs must have no missing value.
+    Of its own columns only those to keep stay; by default all. In a lazy engine `compute` sees each distinct row of the
+    inputs once, and its answers are joined on there. The inputs must have no missing value.
     """
+    kept = column_names(frame) if keep is None else list(keep)
     if isinstance(frame, nw.DataFrame):
-        return with_arrays(frame, compute(*to_arrays(frame, inputs).values()))
+        return some_with_arrays(frame, kept, compute(*to_arrays(frame, inputs).values()))
     rows, _ = distinct_rows(frame, inputs)
     answers = compute(*rows.values())
     keys = {f"_crm_{name}": values for name, values in rows.items()}
     table = nw.from_native(like({**keys, **answers}, frame))
-    return frame.join(table, left_on=list(inputs), right_on=list(keys), how="left").select(
-        *column_names(frame), *answers
-    )
+    some = frame.select(*kept, *(name for name in inputs if name not in kept))
+    return some.join(table, left_on=list(inputs), right_on=list(keys), how="left").select(*kept, *answers)
 
 
 def customer_codes(ids: nw.Series[Any]) -> tuple[IntArray, Callable[[IntArray], Any]]:
@@ -366,6 +372,21 @@ def with_arrays(frame: nw.DataFrame[Any], columns: Mapping[str, AnyArray]) -> nw
         native = nw.to_native(frame)
         made = [nw.from_native(nw.to_native(s).set_axis(native.index), series_only=True) for s in made]
     return frame.with_columns(*made)
+
+
+def some_with_arrays(
+    frame: nw.DataFrame[Any], kept: Sequence[str], columns: Mapping[str, AnyArray]
+) -> nw.DataFrame[Any]:
+    """Return some columns of an eager frame with these arrays as further ones; in pandas none is copied."""
+    if frame.implementation.is_pandas():
+        import pandas as pd
+
+        native = nw.to_native(frame)
+        shared = {name: native[name] for name in kept}
+        made = {name: to_storable(values) for name, values in columns.items()}
+        return nw.from_native(pd.DataFrame({**shared, **made}, index=native.index, copy=False))
+    index = kept or frame.columns[:1]  # a selection of no column has no rows
+    return with_arrays(frame.select(*index), columns).select(*kept, *columns)
 
 
 def to_storable(values: AnyArray) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
-from scipy.special import betainc, digamma, exprel, gammaln, hyp2f1, ndtr, ndtri, zeta
+from scipy.special import betainc, betaln, digamma, exprel, gammaln, hyp2f1, ndtr, ndtri, zeta
 from scipy.special import betaincinv as beta_quantile
 from scipy.special import gammaincinv as gamma_quantile
 
@@ -25,6 +25,7 @@ __all__ = [
     "expit",
     "gammaln",
     "log_beta",
+    "log_betas",
     "log_rising",
     "log_rising_ratio",
     "ndtr",
@@ -38,6 +39,7 @@ __all__ = [
 
 Numbers: TypeAlias = float | Array
 
+MODERATE = 500.0  # up to which a Beta function keeps 12 digits where it comes from log Γ alone
 NEGLIGIBLE = 42.0  # exp(-42) = 6e-19: the tails beyond do not reach the last digit of the sum
 QUADRATURE_ROWS = 2048  # rows integrated at a time: keeps the nodes in the processor's cache
 
@@ -56,10 +58,9 @@ def log_rising(z: Numbers, n: Numbers) -> Array:
     """Return log Γ(z + n) / Γ(z) for z > 0, n >= 0, without the difference of two large logarithms."""
     if is_shared(z, n):
         return by_count(lambda counts: log_rising(np.full(counts.shape, z), counts), n)
-    start, rise = np.broadcast_arrays(np.asarray(z, dtype=float), np.asarray(n, dtype=float))
-    small = np.minimum(start, STIRLING_FROM)
-    large = np.maximum(start, STIRLING_FROM)
-    return np.asarray(np.where(start < STIRLING_FROM, gammaln(small + rise) - gammaln(small), log_far(large, rise)))
+    start, rise = np.asarray(z, dtype=float), np.asarray(n, dtype=float)
+    small, large = np.minimum(start, STIRLING_FROM), np.maximum(start, STIRLING_FROM)
+    return np.where(start < STIRLING_FROM, gammaln(small + rise) - gammaln(small), log_far(large, rise))
 
 
 def log_rising_ratio(z: Numbers, m: Numbers, n: Numbers) -> Array:
@@ -86,8 +87,14 @@ def log_rising_ratio(z: Numbers, m: Numbers, n: Numbers) -> Array:
 
 
 def log_beta(a: Numbers, b: Numbers) -> Array:
-    """Logarithm of the Beta function; `b` may be very large."""
-    return np.asarray(gammaln(a) - log_rising(b, a))
+    """Logarithm of the Beta function; either argument may be very large."""
+    few, many = np.minimum(a, b), np.maximum(a, b)
+    return np.asarray(gammaln(few) - log_rising(many, few))
+
+
+def log_betas(a: float, b: Array) -> Array:
+    """Logarithms of Beta functions for many `b`, ascending, to 12 digits: enough for the sum of a likelihood."""
+    return np.asarray(betaln(a, b)) if a + b[-1] < MODERATE else log_beta(a, b)
 
 
 def softplus(x: Array) -> tuple[Array, Array]:
@@ -97,8 +104,9 @@ def softplus(x: Array) -> tuple[Array, Array]:
 
 
 def expit(x: Numbers) -> Array:
-    """Return the logistic 1 / (1 + exp(−x))."""
-    return logistic(np.asarray(x), np.exp(-np.abs(x)))
+    """Return the logistic 1 / (1 + exp(−x)); from 40 on it is 1 to the last bit."""
+    odds = np.exp(np.minimum(x, 40.0))
+    return np.asarray(odds / (1 + odds))
 
 
 def logistic(x: Array, small: Array) -> Array:

@@ -104,7 +104,7 @@ def cells_of(frequency: Array, T: Array) -> Cells | None:
     if size > 8 * n + 10_000:
         return None
     place, there = np.empty(n, dtype=np.int64), np.zeros(int(size), dtype=bool)
-    for part in (FEW, *parts(n)):
+    for part in looks(n):
         cell = frequency[part] * width + T[part]
         place[part] = cell
         if not (place[part] == cell).all():  # frequency is whole, so T is not

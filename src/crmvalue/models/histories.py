@@ -18,6 +18,7 @@ from crmvalue._core.frames import (
     plain_columns,
     to_arrays,
 )
+from crmvalue._core.parts import parts
 from crmvalue._core.types import AnyArray, Array, Frame, IntArray, TimeUnit
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.errors import InputError
@@ -145,26 +146,51 @@ def read_histories(
 
 
 def checked_purchases(
-    frame: AnyFrame | Frame, rows: Sequence[AnyArray], *, is_discrete: bool = False
+    frame: AnyFrame, rows: Sequence[AnyArray], *, is_discrete: bool = False
 ) -> tuple[Array, Array, Array]:
     """Return frequency, recency, T as floats once no row breaks a rule; `rows` are all or the distinct ones."""
-    rules = (*PURCHASE_RULES, *OPPORTUNITY_RULES) if is_discrete else PURCHASE_RULES
-    frequency, recency, T = checked(frame, PURCHASES, rules, rows)
+    if is_discrete:
+        frequency, recency, T = checked(frame, PURCHASES, (*PURCHASE_RULES, *OPPORTUNITY_RULES), rows)
+    else:
+        frequency, recency, T = checked(frame, PURCHASES, PURCHASE_RULES, rows, at_a_glance=are_histories)
     return frequency, recency, T
 
 
-def checked_counts(frame: AnyFrame | Frame, frequency: AnyArray) -> Array:
+def are_histories(frequency: Array, recency: Array, T: Array) -> bool:
+    """Whether all rows are finite and keep the rules of purchases, in few looks: NaN passes no comparison."""
+    return bool(
+        frequency.min() >= 0
+        and recency.min() >= 0
+        and frequency.max() < np.inf
+        and T.max() < np.inf
+        and (recency <= T).all()
+        and not is_fractional(frequency).any()
+        and not ((recency > 0) & (frequency == 0)).any()
+    )
+
+
+def checked_counts(frame: AnyFrame, frequency: AnyArray) -> Array:
     """Return frequency as floats once no row breaks a rule."""
     return checked(frame, SPEND[:1], COUNT_RULES, [frequency])[0]
 
 
 def checked(
-    frame: AnyFrame | Frame, columns: Sequence[str], rules: Sequence[Rule], rows: Sequence[AnyArray]
+    frame: AnyFrame,
+    columns: Sequence[str],
+    rules: Sequence[Rule],
+    rows: Sequence[AnyArray],
+    *,
+    at_a_glance: Callable[..., bool] | None = None,
 ) -> list[Array]:
-    """Return the rows as floats, or name the customers of `frame` that break the first broken rule."""
+    """Return the rows as floats, or name the customers of `frame` that break the first broken rule.
+
+    Rows that keep all rules as `at_a_glance` sees it, a few thousand at a time, are not looked at again.
+    """
     if not len(rows[0]):
         raise InputError("customers: the frame has no rows. Pass at least one customer.")
     arrays = [to_numbers(name, values) for name, values in zip(columns, rows, strict=True)]
+    if at_a_glance and all(at_a_glance(*(values[part] for values in arrays)) for part in parts(len(arrays[0]))):
+        return arrays
     for name, values in zip(columns, arrays, strict=True):
         if not np.isfinite(values).all():
             bad = is_missing(nw.col(name)) | (nw.col(name).cast(nw.Float64).abs() == np.inf)

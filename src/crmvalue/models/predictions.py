@@ -23,7 +23,7 @@ from crmvalue.models.covariates import (
     refuse_covariates,
     with_scores,
 )
-from crmvalue.models.distinct import distinct_states
+from crmvalue.models.distinct import distinct_states, look_up
 from crmvalue.models.fit import PurchaseFit, SpendFit
 from crmvalue.models.histories import (
     PURCHASES,
@@ -34,6 +34,7 @@ from crmvalue.models.histories import (
     unit_to_fit,
 )
 from crmvalue.models.model import Parameters
+from crmvalue.models.series import of_states
 
 MOST_YEARS = 100  # a longer horizon is a mistake in the unit
 MOST_COUNTS = 1_000  # columns of a table of chances
@@ -98,8 +99,9 @@ def probability_alive(
     def predict(params: Parameters, frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
         alive = alive_now(fit.model, params, frequency, recency, T)
         if after > 0:
-            own, *state, place = distinct_states(fit.model, params, frequency, recency, T)
-            alive = alive * fit.model.survival_if_alive(own, after, *state)[place]
+            states = distinct_states(fit.model, params, frequency, recency, T)
+            stays = of_states(fit.model, lambda own, *rows: fit.model.survival_if_alive(own, after, *rows), states)
+            alive = alive * stays[states.place]
         return {"probability_alive": alive}
 
     return answer_to(customers, predicted(fit, customers, predict, covariates=covariates, time_unit=time_unit))
@@ -158,10 +160,12 @@ def conditional_expected_purchases(
     horizon = require_horizon(fit, horizon)
 
     def predict(params: Parameters, frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
-        own, *state, place = distinct_states(fit.model, params, frequency, recency, T)
-        if_alive = fit.model.purchases_if_alive(own, horizon, *state)
+        def if_alive(own: Parameters, *state: Array) -> Array:
+            return fit.model.purchases_if_alive(own, horizon, *state)
+
+        table, place = look_up(fit.model, if_alive, params, frequency, recency, T)
         alive = alive_now(fit.model, params, frequency, recency, T)
-        return {"expected_purchases": in_parts(lambda chance, row: chance * if_alive[row], alive, place)}
+        return {"expected_purchases": in_parts(lambda chance, row: chance * table[row], alive, place)}
 
     return answer_to(customers, predicted(fit, customers, predict, covariates=covariates, time_unit=time_unit))
 
@@ -403,15 +407,18 @@ def discounted_residual_purchases(
     rate = float(np.log1p(periodic_rate(discount_rate, fit.time_unit)))
 
     def predict(params: Parameters, frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
-        own, *state, place = distinct_states(fit.model, params, frequency, recency, T)
-        if_alive = fit.model.residual_purchases_if_alive(own, rate, start, stop, *state)
-        if not np.isfinite(if_alive).all():
+        def if_alive(own: Parameters, *rows: Array) -> Array:
+            return fit.model.residual_purchases_if_alive(own, rate, start, stop, *rows)
+
+        states = distinct_states(fit.model, params, frequency, recency, T)
+        purchases = of_states(fit.model, if_alive, states)
+        if not np.isfinite(purchases).all():
             raise InputError(
                 f"discount_rate: got 0 and no end: under {fit.model.title} with these estimates customers buy without "
                 "limit. Pass a rate above 0, or a stop."
             )
         alive = alive_now(fit.model, params, frequency, recency, T)
-        return {"discounted_purchases": alive * if_alive[place]}
+        return {"discounted_purchases": alive * purchases[states.place]}
 
     return answer_to(customers, predicted(fit, customers, predict, covariates=covariates, time_unit=time_unit))
 
@@ -444,11 +451,7 @@ def predicted(
     ids, scores = kept_ids(frame), list[str]()
     if fit.effects:
         frame, scores = with_scores(frame, fit.effects, covariates)
-    columns = [name for name in column_names(frame) if name.startswith("_crm_") and name not in keep]
-    frame = frame.select(*ids, *PURCHASES, *(name for name in keep if name not in PURCHASES), *columns)
-    answers = compute_columns(frame, (*PURCHASES, *inputs, *scores), checked_first)
-    made = [name for name in column_names(answers) if name not in column_names(frame)]
-    return answers.select(*ids, *keep, *made)
+    return compute_columns(frame, (*PURCHASES, *inputs, *scores), checked_first, keep=(*ids, *keep))
 
 
 def checked_scores(fit: PurchaseFit | SpendFit, frame: AnyFrame, values: Sequence[AnyArray]) -> dict[str, Array]:
