@@ -9,6 +9,7 @@ import pytest
 from crmvalue._core.special import (
     digamma_rise,
     log_beta,
+    log_betas,
     log_rising,
     log_rising_ratio,
     normal_quantile,
@@ -56,6 +57,15 @@ def test_log_beta_of_a_large_and_a_small_argument():
     with mpmath.workdps(50):
         exact = [float(mpmath.log(mpmath.beta(a, b))) for a, b in [(0.5, 1e6), (3.74, 6.25 * 5000), (1e-3, 1e-3)]]
     assert log_beta(np.array([0.5, 3.74, 1e-3]), np.array([1e6, 31250.0, 1e-3])) == pytest.approx(exact, rel=1e-13)
+
+
+@pytest.mark.parametrize("q", [1e-3, 3.74, 120.0, 1e4])
+def test_beta_functions_for_a_sum_have_12_digits(q):
+    p = 6.25 * np.array([1e-3, 1.0, 5.0, 29.0, 60.0])  # the Gamma functions alone, and beyond where they serve
+    for few in (p, p[:-1], np.append(p, 1e6)):
+        with mpmath.workdps(50):
+            exact = [float(mpmath.log(mpmath.beta(q, b))) for b in few]
+        assert log_betas(q, few) == pytest.approx(exact, rel=1e-12)
 
 
 def test_normal_quantile_of_the_95_percent_interval():

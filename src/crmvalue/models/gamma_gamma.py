@@ -18,7 +18,7 @@ import numpy as np
 
 from crmvalue._core.optimise import Derivatives
 from crmvalue._core.parts import parts
-from crmvalue._core.special import digamma, log_beta, of_count, trigamma
+from crmvalue._core.special import digamma, log_beta, log_betas, of_count, trigamma
 from crmvalue._core.types import Array, IntArray
 from crmvalue.models.model import Process, SpendModel
 from crmvalue.models.sums import sums_by_count
@@ -85,20 +85,21 @@ def summed(frequency: Array, monetary_value: Array, counts: IntArray) -> Callabl
 
     def total(params: Params) -> Derivatives:
         p, q, v = params
-        known, rest, kept, pull, kept_bend, pull_bend = np.sum(
-            [spend_sums(v, spent[part], once[part], bought[part]) for part in parts(len(spent))], axis=0
-        ).tolist()
+        sums = np.zeros(6)
+        for part in parts(len(spent)):
+            sums += spend_sums(v, spent[part], once[part], bought[part])
+        known, rest, kept, pull, kept_bend, pull_bend = sums.tolist()
         shape = p * x
-        value = -scale - q * known - p * rest - float(customers @ log_beta(q, shape))
+        value = -scale - q * known - p * rest - customers @ log_betas(q, shape)
         whole, own = digamma(shape + q), digamma(shape)
         by_p, by_q = purchases @ (whole - own) - rest, customers @ whole - n * digamma(q) - known
         whole, own = trigamma(shape + q), trigamma(shape)
         pp, pq, qq = squares @ (whole - own), purchases @ whole, customers @ whole - n * trigamma(q)
-        vv = p * pull_bend - q / v * (kept_bend + kept / v)
+        qv, vv = kept / v, p * pull_bend - q / v * (kept_bend + kept / v)
         return Derivatives(
-            value=np.asarray(value),
-            gradient=np.array([by_p, by_q, q / v * kept - p * pull]),
-            hessian=np.array([[pp, pq, -pull], [pq, qq, kept / v], [-pull, kept / v, vv]]),
+            value=value,
+            gradient=np.array([by_p, by_q, q * qv - p * pull]),
+            hessian=np.array([[pp, pq, -pull], [pq, qq, qv], [-pull, qv, vv]]),
         )
 
     return total
