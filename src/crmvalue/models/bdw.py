@@ -19,9 +19,9 @@ from crmvalue._core.special import log_rising_ratio, trigamma
 from crmvalue._core.types import Array, IntArray
 from crmvalue.models import sbg
 from crmvalue.models.discrete_pareto import DISCRETE_PARETO
-from crmvalue.models.discrete_weibull import DISCRETE_WEIBULL, left_or_stayed, powers, rise_of_power, rises
+from crmvalue.models.discrete_weibull import DISCRETE_WEIBULL, left_or_stayed, log_leaving_at, powers, rises
 from crmvalue.models.model import RetentionModel, Tenures
-from crmvalue.models.residual_lifetime import discounted_periods
+from crmvalue.models.residual_lifetime import LARGEST, discounted_periods, hazard_between
 
 FEW, STEEP, FLAT = 0.1, 5.0, 1e-3  # γ below the first, and c above the second or below the third: the limit is Pareto
 
@@ -38,19 +38,23 @@ def log_likelihood(params: Params, tenure: Array, churned: Array) -> Array:
     """Log-likelihood of each customer: she left in period `tenure`, or was still there after it."""
     stayed = np.subtract(tenure, churned)
     hazard = np.where(np.asarray(churned) > 0, hazard_sum(params, np.maximum(tenure, 1)), np.inf)
-    return log_survival(params, stayed) + np.log(-np.expm1(-hazard))
+    return log_survival(params, stayed) + log_leaving_at(hazard)
 
 
 def log_survival(params: Params, t: Array) -> Array:
     """Logarithm of S(t) = B(γ, δ + t^c) / B(γ, δ), the chance to stay through t periods."""
     gamma, delta, c = params
-    return -log_rising_ratio(delta, gamma, np.power(t, c, dtype=float))
+    with np.errstate(over="ignore", divide="ignore"):
+        passed, beyond = np.power(t, c, dtype=float), np.maximum(c * np.log(t) - LARGEST, 0.0)
+    return -log_rising_ratio(delta, gamma, np.minimum(passed, np.exp(LARGEST))) - gamma * beyond
 
 
 def hazard_sum(params: Params, t: Array) -> Array:
     """Return log S(t − 1) / S(t), from t = 1 on."""
     gamma, delta, c = params
-    return log_rising_ratio(delta + np.power(np.subtract(t, 1), c, dtype=float), gamma, rise_of_power(t, c))
+    with np.errstate(divide="ignore"):  # in the first period it counts from 0
+        step = -c * np.log1p(-1 / np.asarray(t, dtype=float))
+        return hazard_between(gamma, delta, c * np.log(np.subtract(t, 1)), c * np.log(t), step)
 
 
 def log_leaving(params: Params, t: Array) -> Array:

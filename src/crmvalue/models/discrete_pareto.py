@@ -15,7 +15,7 @@ from crmvalue._core.optimise import Derivatives
 from crmvalue._core.quadrature import NEGLIGIBLE, as_rows, from_zero
 from crmvalue._core.special import relative_exp
 from crmvalue._core.types import Array, BoolArray, IntArray
-from crmvalue.models.discrete_weibull import left_or_stayed
+from crmvalue.models.discrete_weibull import left_or_stayed, log_leaving_at
 from crmvalue.models.model import RetentionModel, Tenures
 
 FIRST = 64  # periods added one by one, after which the terms are negligible or fall slowly
@@ -32,8 +32,7 @@ class Params(NamedTuple):
 def log_likelihood(params: Params, tenure: Array, churned: Array) -> Array:
     """Log-likelihood of each customer: she left in period `tenure`, or was still there after it."""
     hazard = np.where(np.asarray(churned) > 0, hazard_sum(params, np.maximum(tenure, 1)), np.inf)
-    with np.errstate(divide="ignore"):  # nobody leaves before the power law begins
-        return np.asarray(log_survival(params, np.subtract(tenure, churned)) + np.log(-np.expm1(-hazard)))
+    return np.asarray(log_survival(params, np.subtract(tenure, churned)) + log_leaving_at(hazard))
 
 
 def log_law(params: Params, t: Array) -> Array:

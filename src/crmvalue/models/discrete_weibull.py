@@ -17,8 +17,6 @@ from crmvalue._core.types import Array, IntArray
 from crmvalue.models.model import RetentionModel, Tenures
 from crmvalue.models.residual_lifetime import discounted_periods
 
-ALIKE = 1e25  # pseudo-counts of customers so alike that BdW and its limit agree in every digit
-
 
 class Params(NamedTuple):
     """Parameters; the paper writes q for exp(−rate) and β for c."""
@@ -31,13 +29,20 @@ def log_likelihood(params: Params, tenure: Array, churned: Array) -> Array:
     """Log-likelihood of each customer: she left in period `tenure`, or was still there after it."""
     stayed = np.subtract(tenure, churned)
     hazard = np.where(np.asarray(churned) > 0, hazard_sum(params, np.maximum(tenure, 1)), np.inf)
-    return log_survival(params, stayed) + np.log(-np.expm1(-hazard))
+    return log_survival(params, stayed) + log_leaving_at(hazard)
+
+
+def log_leaving_at(hazard: Array) -> Array:
+    """Logarithm of 1 − exp(−hazard), the chance to leave in a period, also where it is nearly 0 or 1."""
+    with np.errstate(divide="ignore"):  # nobody leaves
+        return np.where(hazard < 0.5, np.log(-np.expm1(-hazard)), np.log1p(-np.exp(-np.maximum(hazard, 0.5))))
 
 
 def log_survival(params: Params, t: Array) -> Array:
     """Logarithm of the chance to stay through t periods."""
     rate, c = params
-    return np.asarray(-rate * np.power(t, c, dtype=float))
+    with np.errstate(over="ignore"):  # nobody stays
+        return np.asarray(-rate * np.power(t, c, dtype=float))
 
 
 def hazard_sum(params: Params, t: Array) -> Array:
@@ -48,7 +53,7 @@ def hazard_sum(params: Params, t: Array) -> Array:
 
 def rise_of_power(t: Array, c: float | Array) -> Array:
     """Return t^c − (t − 1)^c, from t = 1 on, without the difference of two large powers."""
-    with np.errstate(divide="ignore"):  # at t = 1 all of t^c is new
+    with np.errstate(over="ignore", divide="ignore"):  # at t = 1 all of t^c is new
         return np.asarray(-np.power(t, c, dtype=float) * np.expm1(c * np.log1p(-1 / np.asarray(t, dtype=float))))
 
 
@@ -63,12 +68,9 @@ def retention_rate(params: Params, t: Array) -> Array:
 
 
 def residual_lifetime(params: Params, tenure: Array, rate: Array, stop: Array) -> Array:
-    """Discounted periods that remain to a customer of this tenure, the present one included; always finite.
-
-    Computed as of customers who hardly differ.
-    """
+    """Discounted periods that remain to a customer of this tenure, the present one included."""
     own, c = params
-    return discounted_periods(ALIKE * np.expm1(own), ALIKE, c, tenure, rate, stop)
+    return discounted_periods(np.inf, own, c, tenure, rate, stop)
 
 
 def derivatives(params: Params, tenure: Array, churned: Array) -> Derivatives:

@@ -24,7 +24,9 @@ class Params(NamedTuple):
 def log_likelihood(params: Params, tenure: Array, churned: Array) -> Array:
     """Log-likelihood of each customer: she left in period `tenure`, or was still there after it."""
     (rate,) = params
-    return np.asarray(-rate * np.subtract(tenure, churned) + churned * np.log(-np.expm1(-rate)))
+    return np.asarray(
+        -rate * np.subtract(tenure, churned) + churned * discrete_weibull.log_leaving_at(np.asarray(rate))
+    )
 
 
 def log_survival(params: Params, t: Array) -> Array:

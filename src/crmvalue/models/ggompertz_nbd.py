@@ -38,10 +38,8 @@ class Params(NamedTuple):
 
 def log_likelihood(params: Params, frequency: Array, recency: Array, T: Array) -> Array:
     """Log-likelihood of each customer, eq. 9: she is alive at T, or she left at some z in (recency, T]."""
-    r, alpha, b, s, beta = params
-    bought = log_rising(r, frequency) - r * np.log1p(T / alpha) - frequency * np.log(alpha + T)
-    stayed = -s * operational(b, np.asarray(beta), T)
-    return np.asarray(bought + stayed + np.logaddexp(0, log_odds_left(params, frequency, recency, T)))
+    start, log_alive, log_left = since_recency(params, frequency, recency, T)
+    return start + np.logaddexp(log_alive, log_left)
 
 
 def operational(b: float | Array, beta: Array, t: Array) -> Array:
@@ -79,7 +77,8 @@ def stages(scale: Array, bend: Array, end: Array, fine: Array | float = 1.0) -> 
     for rows, H, weight, width in from_zero(even, middle[some] - 1.0, finer):
         yield some[rows], 1.0 + H, weight * width[:, None]
     some = np.flatnonzero(end > bend)
-    for rows, H, weight, width in from_zero(np.full(len(some), 10.0), (end - bend)[some], 1.0):
+    finer = np.broadcast_to(fine, end.shape)[some]
+    for rows, H, weight, width in from_zero(np.full(len(some), 10.0), (end - bend)[some], finer):
         yield some[rows], bend[some[rows], None] + H, weight * width[:, None]
 
 
@@ -90,30 +89,41 @@ def stage_limits(A: Array, b: Array, s: Array, B: Array) -> tuple[Array, Array]:
     return scale, np.maximum(1.0, -np.log(B)) + 10.0
 
 
-def departures(*rows: Array) -> Iterator[tuple[IntArray, Array, Array, Array]]:
-    """Yield rows, times u = z − recency, weights (rows by nodes), and the logarithm that the weights leave out."""
+def departures(*rows: Array) -> Iterator[tuple[IntArray, Array, Array]]:
+    """Yield rows, times u = z − recency, and weights (rows by nodes) that sum to the chance that she left by T quietly.
+
+    Both are as of her recency, when she was a customer.
+    """
     r, alpha, b, s, beta, x, t_x, T = rows
     n, A, B, silence = r + x, alpha + t_x, older(b, beta, t_x), T - t_x
     with np.errstate(over="ignore", divide="ignore"):
         by_rate = A * np.expm1((NEGLIGIBLE + np.log(np.maximum(B, 1))) / np.maximum(n - 1, 1e-3))
         at_end = operational(b, B, np.minimum(silence, by_rate))
     end = np.minimum(at_end, NEGLIGIBLE / s)
-    peak = np.log(s) + n * np.log1p(silence / A) + s * operational(b, B, silence)
     for part, H, weight in stages(*stage_limits(A, b, s, B), end):
         own_b, own_B, own_A, own_n, own_s = (value[part, None] for value in (b, B, A, n, s))
         u = calendar(own_b, own_B, H)
-        yield part, u, weight * np.exp(-own_s * H - own_n * np.log1p(u / own_A)), peak[part]
+        yield part, u, weight * own_s * np.exp(-own_s * H - own_n * np.log1p(u / own_A))
 
 
-def log_odds_left(params: Params, frequency: Array, recency: Array, T: Array) -> Array:
-    """Log odds that she has left by T, summed over the stages of the integral."""
+def since_recency(params: Params, frequency: Array, recency: Array, T: Array) -> tuple[Array, Array, Array]:
+    """Log-likelihood of her purchases up to the last one, and of what came then: silence as a customer, or she left."""
     shape, rows = as_rows(*params, frequency, recency, T)
-    total, log_scale = np.zeros(rows[0].shape), np.zeros(rows[0].shape)
-    for part, _, weight, peak in departures(*rows):
+    total = np.zeros(rows[0].shape)
+    for part, _, weight in departures(*rows):
         total[part] += weight.sum(axis=1)
-        log_scale[part] = peak
+    start, log_alive = until_and_after(*rows)
     with np.errstate(divide="ignore"):  # nobody left within no time
-        return (log_scale + np.log(total)).reshape(shape)
+        return start.reshape(shape), log_alive.reshape(shape), np.log(total).reshape(shape)
+
+
+def until_and_after(*rows: Array) -> tuple[Array, Array]:
+    """Return the first two of these, which need no integral."""
+    r, alpha, b, s, beta, x, t_x, T = rows
+    silence = T - t_x
+    start = log_rising(r, x) - r * np.log1p(t_x / alpha) - x * np.log(alpha + t_x) - s * operational(b, beta, t_x)
+    later = (r + x) * np.log1p(silence / (alpha + t_x)) + s * operational(b, older(b, beta, t_x), silence)
+    return start, -later
 
 
 def derivatives(params: Params, frequency: Array, recency: Array, T: Array) -> Derivatives:
@@ -124,17 +134,17 @@ def derivatives(params: Params, frequency: Array, recency: Array, T: Array) -> D
     _, rows = as_rows(*params, frequency, recency, T)
     r, alpha, b, s, beta, x, _, end = rows
     size = len(x)
-    total, log_scale, first, second = np.zeros(size), np.zeros(size), np.zeros((5, size)), np.zeros((5, 5, size))
-    for part, u, weight, peak in departures(*rows):
-        log_scale[part] = peak
+    total, first, second = np.zeros(size), np.zeros((5, size)), np.zeros((5, 5, size))
+    for part, u, weight in departures(*rows):
         total[part] += weight.sum(axis=1)
         one, two = moments(weight, u, *(value[part][:, None] for value in rows))
         first[:, part] += one
         second[:, :, part] += two
     seen = np.where(total > 0, total, 1.0)
+    start, log_alive = until_and_after(*rows)
     with np.errstate(divide="ignore"):
-        log_odds = log_scale + np.log(total)
-    left = expit(log_odds)
+        log_left = np.log(total)
+    left = expit(log_left - log_alive)
     mean = first / seen
     hessian = left * second / seen - left**2 * mean[:, None] * mean[None, :]
     gradient = left * mean
@@ -160,8 +170,7 @@ def derivatives(params: Params, frequency: Array, recency: Array, T: Array) -> D
     for (i, j), term in add.items():
         hessian[i, j] += term
         hessian[j, i] = hessian[i, j]
-    value = log_rising(params.r, frequency) - r * np.log1p(end / alpha) - x * np.log(alpha + end)
-    return Derivatives(value=value - s * grown + np.logaddexp(0, log_odds), gradient=gradient, hessian=hessian)
+    return Derivatives(value=start + np.logaddexp(log_alive, log_left), gradient=gradient, hessian=hessian)
 
 
 def ages(b: Array, beta: Array, t: Array) -> tuple[Array, Array]:
@@ -231,7 +240,8 @@ def limit(params: Params) -> PurchaseModel | None:
 
 def probability_alive(params: Params, frequency: Array, recency: Array, T: Array) -> Array:
     """Probability that she is still a customer at T, from the odds in the likelihood."""
-    return np.asarray(expit(-log_odds_left(params, frequency, recency, T)))
+    _, log_alive, log_left = since_recency(params, frequency, recency, T)
+    return np.asarray(expit(log_alive - log_left))
 
 
 def survival_if_alive(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
@@ -288,7 +298,9 @@ def mass_if_alive(params: Params, count: Array, horizon: Array, frequency: Array
     end = operational(b_, B, h)
     chance = np.exp(log_negative_binomial(k, n, h / A) - s_ * end)
     scale, bend = stage_limits(A / (n + 1), b_, s_, B)
-    for part, H, weight in stages(scale, bend, np.minimum(end, NEGLIGIBLE * 2 / s_), 1 + np.sqrt(k)):
+    # in the end, time and its k-th power grow like H, against exp(−s·H)
+    last = np.maximum(-np.log(B), 0) + (k + np.sqrt(4 * NEGLIGIBLE * k) + 2 * NEGLIGIBLE) / s_
+    for part, H, weight in stages(scale, bend, np.minimum(end, last), 1 + np.sqrt(k)):
         own_k, own_n, own_A, own_s = (value[part, None] for value in (k, n, A, s_))
         growth = calendar(b_[part, None], B[part, None], H) / own_A
         leaves = own_s * np.exp(log_negative_binomial(own_k, own_n, growth) - own_s * H)

@@ -18,10 +18,15 @@ FIRST = 64  # periods added one by one; a block after them is at most as long as
 SUMMED = 65_536  # periods after which the sum and the integral differ by less than the last digit
 NODES = 24  # of each Gauss rule
 NEGLIGIBLE = 1e-17  # of the total
+NEGLIGIBLE_LOG = 40.0  # by so much may one power outweigh another that does not matter any more
+LARGEST = 300.0  # logarithm of the largest power of time that is counted with: its square is a number, too
 
 
 class Rows(NamedTuple):
-    """One row a sum: S(t) = B(γ, δ + t^c) / B(γ, δ), a customer of this tenure, interest a period, and the end."""
+    """One row a sum: S(t) = B(γ, δ + t^c) / B(γ, δ), a customer of this tenure, interest a period, and the end.
+
+    With γ infinite all customers are alike: S(t) = exp(−δ t^c).
+    """
 
     gamma: Array
     delta: Array
@@ -61,11 +66,11 @@ def discounted_periods(
 def later_periods(rows: Rows, total: Array) -> Array:
     """Sum from the period FIRST on; `total` is the sum before, to tell what is negligible."""
     more, begin = np.zeros(total.shape), float(FIRST)
-    growth = min(1.0, 2 / float(rows.c.max(initial=1.0)))  # a high power of time is smooth over shorter blocks
     going = np.flatnonzero(~is_negligible(rows, begin, total))
     while going.size and begin < SUMMED:
         part = Rows(*(value[going] for value in rows))
-        length = float(np.floor(begin * growth)) or 1.0
+        smooth = 2 * (part.tenure + begin) / bend_of(part, np.log(part.tenure + begin))
+        length = float(np.floor(min(begin, smooth.min()))) or 1.0
         last = part.stop < begin + length
         for stop in np.unique(np.where(last, part.stop, begin + length)):
             ends = np.flatnonzero(np.where(last, part.stop, begin + length) == stop)
@@ -82,10 +87,32 @@ def later_periods(rows: Rows, total: Array) -> Array:
 def log_term(rows: Rows, k: Array) -> Array:
     """Logarithm of the discounted chance to be there k periods on, for each row and each k."""
     gamma, delta, c, tenure, interest = (value[:, None] for value in rows[:5])
-    past = tenure**c
-    relative = np.log1p(k / np.maximum(tenure, 1))
-    rise = np.where(tenure > 0, past * np.expm1(c * relative), k**c)  # (tenure + k)^c − tenure^c
-    return -log_rising_ratio(delta + past, gamma, rise) - interest * k
+    with np.errstate(divide="ignore"):
+        times = c * np.log(tenure), c * np.log(tenure + k)
+    step = np.where(tenure > 0, c * np.log1p(k / np.maximum(tenure, 1)), np.inf)
+    return -hazard_between(gamma, delta, *times, step) - interest * k
+
+
+def hazard_between(gamma: float | Array, delta: float | Array, start: Array, stop: Array, step: Array) -> Array:
+    """Return log S(t) / S(u), given the logarithms of t^c and of u^c > t^c, and the step between these.
+
+    Powers of time beyond the largest number are held there: S follows its power law by then.
+    """
+    alike = np.isinf(gamma)
+    past, end = np.exp(np.minimum(start, LARGEST)), np.exp(np.minimum(stop, LARGEST))
+    # u^c − t^c without a difference of large powers
+    rise = np.where((stop < LARGEST) & (step < 1), past * np.expm1(np.minimum(step, 1.0)), end - past)
+    beyond = np.where(start < LARGEST, np.maximum(stop - LARGEST, 0.0), step)
+    own, theirs = np.where(alike, 1.0, gamma), np.where(alike, 1.0, delta + past)
+    differ = log_rising_ratio(theirs, own, rise) + own * beyond
+    return np.where(alike, delta * np.where(beyond > 0, np.inf, rise), differ)
+
+
+def bend_of(rows: Rows, log_time: Array) -> Array:
+    """Return how quickly the terms bend with log time: the power c, until they follow their own power law, c·γ."""
+    gamma = np.where(np.isinf(rows.gamma), 0.0, rows.gamma)
+    settled = (rows.c * log_time > np.log(rows.delta + gamma) + NEGLIGIBLE_LOG) & (gamma > 0)
+    return np.maximum(np.where(settled, rows.c * gamma, rows.c), 2.0)
 
 
 def least_decay(rows: Rows, log_time: Array) -> Array:
@@ -93,11 +120,13 @@ def least_decay(rows: Rows, log_time: Array) -> Array:
 
     ψ(z + γ) − ψ(z) > log(1 + γ/z), for ψ'(z) > 1/z.
     """
-    passed = np.exp(rows.c * log_time)
+    passed = np.exp(np.minimum(rows.c * log_time, LARGEST))
     with np.errstate(divide="ignore"):
         owed = np.exp(log_time + np.log(rows.interest))
-    small = rows.gamma / (rows.delta + passed)
-    return np.asarray(rows.c * passed * np.log1p(small) + owed)
+    alike = np.isinf(rows.gamma)
+    small = np.where(alike, 1.0, rows.gamma) / np.where(alike, 1.0, rows.delta + passed)
+    hazard = np.where(alike, rows.delta, np.log1p(small))
+    return np.asarray(rows.c * passed * hazard + owed)
 
 
 def is_negligible(rows: Rows, begin: float, total: Array) -> BoolArray:
@@ -133,7 +162,7 @@ def tail(rows: Rows, begin: float, total: Array) -> Array:
         part = Rows(*(value[going] for value in rows))
         now = log_time[going]
         decay = least_decay(part, now)
-        width = np.minimum.reduce([1 / part.c, 2 / (1 + decay), log_end[going] - now])
+        width = np.minimum.reduce([2 / bend_of(part, now), 2 / (1 + decay), log_end[going] - now])
         at = now[:, None] + 0.5 * width[:, None] * (points + 1)
         more[going] += 0.5 * width * (np.exp(log_density(part, at)) @ weights)
         now = now + width
@@ -165,7 +194,7 @@ def half_term(rows: Rows, log_time: Array) -> Array:
 def log_density(rows: Rows, log_time: Array) -> Array:
     """Logarithm of a term times the time: what is integrated over log time."""
     gamma, delta, c, tenure, interest = (value[:, None] for value in rows[:5])
-    past = tenure**c
     with np.errstate(divide="ignore"):
         owed = np.exp(log_time + np.log(interest)) - interest * tenure
-    return log_time - log_rising_ratio(delta + past, gamma, np.exp(c * log_time) - past) - owed
+        start = np.log(tenure)
+    return log_time - hazard_between(gamma, delta, c * start, c * log_time, c * (log_time - start)) - owed
