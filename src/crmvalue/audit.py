@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from crmvalue._core.checks import require_day, require_option
 from crmvalue._core.frames import like, open_frame
 from crmvalue._core.periods import PERIODS, first_days, period_numbers
+from crmvalue._core.plain import as_dict, table_to_pandas
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Day, Frame, Period
 from crmvalue.data.cohorts import CohortTotals, cohort_totals, last_observed_day
@@ -21,6 +23,9 @@ from crmvalue.retention.bridge import notes_on_start, require_start
 from crmvalue.retention.cohort_table import require_margin
 from crmvalue.retention.lenses import change_table, compared_periods, decile_table, driver_table, spread_table
 from crmvalue.retention.shares import share_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,8 +63,13 @@ class CustomerBaseAudit:
     observation_end: np.datetime64  # last day that counts
     notes: tuple[str, ...] = ()  # what deserves care: a first period that may not be complete
 
+    to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row a period: the last lens."""
+        return table_to_pandas(self.base)
 
 
 def customer_base_audit(

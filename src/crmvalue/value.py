@@ -10,6 +10,7 @@ import numpy as np
 
 from crmvalue._core.checks import require_number
 from crmvalue._core.frames import AnyFrame, count_rows, like, one_row, open_frame, to_arrays, to_native
+from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Frame
 from crmvalue.errors import InputError
@@ -43,8 +44,10 @@ class CustomerWorth:
     n_referrals: int  # referrals credited
     would_have_come: float  # share of the referred who would have come anyway
 
+    to_frame = as_pandas
+    to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
 
 
 def customer_worth(
@@ -202,8 +205,10 @@ class DeliveredValue:
     benefits: tuple[tuple[str, float], ...]  # columns and their shares of the weight
     burdens: tuple[tuple[str, float], ...]
 
+    to_frame = as_pandas
+    to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
 
 
 def delivered_value(

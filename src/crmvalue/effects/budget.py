@@ -54,7 +54,7 @@ class BudgetPlan:
 
     to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
 
     @property
     def best_marginal_roi(self) -> Array:

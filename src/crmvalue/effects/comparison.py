@@ -67,7 +67,7 @@ class BeforeAfter:
 
     to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
 
     @property
     def effect(self) -> Estimate:

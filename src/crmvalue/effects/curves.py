@@ -213,7 +213,7 @@ class ResponseCurve:
     r_squared: float = math.nan  # share of the variance of the result that the curve explains
 
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
 
     def __post_init__(self) -> None:
         """Refuse parameters that make no such curve."""

@@ -31,7 +31,7 @@ class CustomerBase:
     observation_end: np.datetime64 | None = None  # last day of the period; None if not measured
 
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
 
 
 def measure_base(

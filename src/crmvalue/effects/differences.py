@@ -59,7 +59,7 @@ class DifferenceInDifferences:
 
     to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a period: means of both groups and the effect with its interval."""

@@ -31,7 +31,7 @@ class Estimate:
     per: str  # what one unit is, such as "treated customer"
 
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
 
     @property
     def total(self) -> float:

@@ -46,7 +46,7 @@ class ArmEffect:
     assumptions: tuple[str, ...]  # what must hold for the effect to be caused by the arm
 
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,7 +67,7 @@ class ExperimentEffect:
 
     to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
 
     @property
     def effect(self) -> Estimate:

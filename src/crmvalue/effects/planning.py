@@ -52,7 +52,7 @@ class ExperimentPlan:
 
     to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a figure."""

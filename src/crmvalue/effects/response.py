@@ -47,7 +47,7 @@ class ResponseCurves:
 
     to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
 
     def curve(self, channel: str) -> ResponseCurve:
         """Return the curve of one channel."""

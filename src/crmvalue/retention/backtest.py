@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import narwhals.stable.v2 as nw
 import numpy as np
 
 from crmvalue._core.frames import distinct_rows, join, like, open_frame
 from crmvalue._core.intervals import binomial_interval
+from crmvalue._core.plain import as_dict, table_to_pandas
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, BoolArray, Day, Frame, IntArray, TimeUnit
 from crmvalue.data.cohorts import day_as_number, purchase_gaps
@@ -21,6 +22,9 @@ from crmvalue.models.fit import PurchaseFit, fit_purchases
 from crmvalue.models.model import PurchaseModel
 from crmvalue.retention.rates import checked_silence
 from crmvalue.retention.timing import chosen_silence, silence_curve
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DECILES = 10
 KEYS = ["frequency", "recency", "T", "days_since_last", "_crm_silent"]
@@ -48,8 +52,13 @@ class RiskBacktest:
     calibration_end: np.datetime64  # last day that the model was fitted on
     observation_end: np.datetime64  # last day of the holdout period
 
+    to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row a way to predict."""
+        return table_to_pandas(self.scores)
 
 
 def risk_backtest(

@@ -11,6 +11,7 @@ import numpy as np
 from crmvalue._core.checks import require_day, require_option
 from crmvalue._core.frames import day_number, like, open_frame, to_arrays
 from crmvalue._core.periods import PERIODS, first_days, period_number, period_numbers
+from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Day, Frame, IntArray, Period
 from crmvalue.data.cohorts import NEVER, day_as_number, eager_arrays, last_observed_day, require_purchases
@@ -49,8 +50,10 @@ class RevenueBridge:
     observation_end: np.datetime64  # last day that counts
     notes: tuple[str, ...]  # what deserves care: a first period that may not be complete
 
+    to_frame = as_pandas
+    to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
 
 
 def revenue_bridge(

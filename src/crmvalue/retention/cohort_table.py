@@ -11,6 +11,7 @@ import numpy as np
 from crmvalue._core.checks import require_number, require_option
 from crmvalue._core.frames import AnyFrame, count_true, like, open_frame
 from crmvalue._core.periods import PERIODS, first_days, period_numbers
+from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, BoolArray, Day, Frame, IntArray, Period
 from crmvalue.data.cohorts import cohort_totals, last_observed_day
@@ -42,8 +43,10 @@ class RetentionTable:
     refund_only_revenue: float  # amount of those who never bought, at most 0; in no cell
     refund_only_margin: float  # margin on it; NaN unless the measure is margin
 
+    to_frame = as_pandas
+    to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
 
     @property
     def shares(self) -> Array:

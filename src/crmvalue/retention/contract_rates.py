@@ -12,6 +12,7 @@ from crmvalue._core.checks import require_day, require_option
 from crmvalue._core.frames import like, open_frame
 from crmvalue._core.intervals import binomial_interval, poisson_interval
 from crmvalue._core.periods import PERIODS, first_days, period_numbers
+from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, BoolArray, Day, Frame, IntArray, Period
 from crmvalue.data.cohorts import day_as_number
@@ -42,8 +43,10 @@ class ContractChurn:
     n_stays: int  # stays that begin by `observation_end`
     notes: tuple[str, ...] = ()  # why a period whose last day has come is not judged yet
 
+    to_frame = as_pandas
+    to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
 
 
 def contract_churn_rates(

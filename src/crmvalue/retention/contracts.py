@@ -25,6 +25,7 @@ from crmvalue._core.frames import (
     series_to_array,
     series_to_days,
 )
+from crmvalue._core.plain import as_dict, table_to_pandas
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Day, Frame, IntArray
 from crmvalue.data.cohorts import day_as_number
@@ -51,8 +52,9 @@ class ContractAudit:
     pauses: int  # gaps between contracts of a customer that are no departure
     returns: int  # gaps that are: she left, and came back
 
+    to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a count: its name and the number of rows (or gaps) that it concerns."""
@@ -82,8 +84,13 @@ class Contracts:
     stay_last: IntArray  # day number; 2**40 while it lasts, shape (k,)
     kept: dict[str, AnyArray]  # the kept columns, by name, each of shape (k,)
 
+    to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row a stay."""
+        return table_to_pandas(self.stays)
 
 
 def prepare_contracts(

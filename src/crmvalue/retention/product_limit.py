@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crmvalue._core.distributions import chi_squared_tail
+from crmvalue._core.plain import as_dict
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.special import normal_quantile
 from crmvalue._core.types import AnyArray, Array, BoolArray, IntArray
@@ -82,8 +83,9 @@ class LogRank:
     degrees_of_freedom: int  # groups less one
     p_value: float  # chance of a statistic at least as large if all groups leave alike
 
+    to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
 
 
 def survival(rows: Lifetimes) -> Survival:

@@ -11,6 +11,7 @@ from crmvalue._core.checks import require_option
 from crmvalue._core.frames import like, open_frame
 from crmvalue._core.intervals import binomial_interval, poisson_interval
 from crmvalue._core.periods import LONGEST, PERIODS, first_days, period_numbers
+from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Day, Frame, IntArray, Period
 from crmvalue.data.cohorts import PurchaseGaps, day_as_number, last_observed_day, purchase_gaps
@@ -45,8 +46,10 @@ class ChurnRates:
     first_full_period: np.datetime64  # first period on every day of which somebody could be lost; NaT if none yet
     n_customers: int  # customers with a purchase by `observation_end`
 
+    to_frame = as_pandas
+    to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
 
 
 def churn_rates(

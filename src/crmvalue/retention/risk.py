@@ -10,6 +10,7 @@ import numpy as np
 
 from crmvalue._core.checks import require_columns, require_number
 from crmvalue._core.frames import column_names, one_row, to_native
+from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame, TimeUnit
 from crmvalue.data.summary import CustomerSummary
@@ -46,8 +47,10 @@ class ChurnRisk:
     time_unit: TimeUnit
     notes: tuple[str, ...] = ()  # the `health` of the fit, and whether it tells anybody apart
 
+    to_frame = as_pandas
+    to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
 
 
 def churn_risk(

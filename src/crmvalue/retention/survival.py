@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from crmvalue._core.checks import require_number, require_rows
 from crmvalue._core.frames import AnyFrame, count_rows, distinct_rows, like, open_frame, to_arrays
 from crmvalue._core.intervals import LEVEL
+from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Frame
 from crmvalue.errors import InputError
@@ -55,8 +56,10 @@ class RetentionCurve:
     n_never_seen: int  # left out: not under observation at any age after `from_age`
     log_rank: LogRank | None  # test of the groups; None with one group, or when nobody left
 
+    to_frame = as_pandas
+    to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
 
     def retained_at(self, ages: ArrayLike) -> Frame:
         """Return the share that stays beyond each age, of each group, with its interval.

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from crmvalue._core.plain import as_dict
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import Array
 from crmvalue.errors import InputError
 from crmvalue.retention.shares import share_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -22,8 +27,22 @@ class SurvivorRates:
     retention: Array  # share of those of the age before who stayed, shape (k - 1,); missing after the last has left
     pooled: float  # stayed / could have stayed, over all ages
 
+    to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row an age; retention is of those of the age before, and missing at age 0."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "age": np.arange(len(self.survivors)),
+                "survivors": self.survivors,
+                "survival": self.survival,
+                "retention": np.append(np.nan, self.retention),
+            }
+        )
 
     @property
     def churn(self) -> Array:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from crmvalue._core.frames import like, open_frame
 from crmvalue._core.intervals import LEVEL, binomial_interval
 from crmvalue._core.periods import LONGEST
+from crmvalue._core.plain import as_dict, table_to_pandas
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, BoolArray, Day, Frame, Period
 from crmvalue.data.cohorts import NEVER, PurchaseGaps, day_as_number, last_observed_day, purchase_gaps
@@ -17,6 +18,9 @@ from crmvalue.data.transactions import Transactions, as_transactions
 from crmvalue.errors import InputError
 from crmvalue.retention.groups import all_gaps, gaps_by_group
 from crmvalue.retention.product_limit import Lifetimes, Survival, median_life, survival
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RETURNS_COVERED = 0.95  # share of the returns that come within the silence that is chosen
 
@@ -51,8 +55,13 @@ class PurchaseTiming:
     mean_interval: float  # their mean in days: too low, as long ones had less chance to be seen to end
     observation_end: np.datetime64  # last day that counts
 
+    to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row a group."""
+        return table_to_pandas(self.groups)
 
 
 def purchase_timing(

@@ -40,7 +40,7 @@ class BenefitAudit:
     time_zone: str | None  # zone whose calendar days count; None when the dates have none
 
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,7 +58,7 @@ class Benefits:
     to_frame = as_pandas
     to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
 
     @property
     def assumptions(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from crmvalue._core.checks import require_option
 from crmvalue._core.frames import compute_columns, distinct_rows, like, to_native
+from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame, IntArray
 from crmvalue.data.summary import CustomerSummary
@@ -69,8 +70,10 @@ class CustomerClusters:
     n_customers: int
     n_fitted: int  # customers from whom the clusters were learnt
 
+    to_frame = as_pandas
+    to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
 
 
 def cluster_customers(

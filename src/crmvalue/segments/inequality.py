@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
 
 from crmvalue._core.frames import like, one_row, to_arrays
+from crmvalue._core.plain import as_dict, table_to_pandas
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame, IntArray
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.segments.values import counted, counted_in_engine, open_values
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TOP_THOUSANDTHS = (10, 50, 100, 200)  # of the customers, best first
 MOST_STEPS = 1000  # of a Lorenz curve; each top share is a whole number of them
@@ -44,8 +48,13 @@ class Concentration:
     total_losses: float  # their value, at most 0
     column: str  # column of value
 
+    to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row a tenth of the customers, the best first."""
+        return table_to_pandas(self.deciles)
 
 
 def concentration(customers: CustomerSummary | Frame, *, column: str = "total_spend") -> Concentration:

@@ -12,6 +12,7 @@ import numpy as np
 
 from crmvalue._core.frames import AnyFrame, collect, like, to_arrays
 from crmvalue._core.intervals import binomial_interval
+from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame, IntArray
 from crmvalue.errors import InputError
@@ -46,8 +47,10 @@ class SegmentMigration:
     value_after: float  # of all customers after
     notes: tuple[str, ...]  # what deserves care
 
+    to_frame = as_pandas
+    to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
 
     @property
     def shares(self) -> Array:

@@ -12,6 +12,7 @@ import numpy as np
 
 from crmvalue._core.checks import require_columns
 from crmvalue._core.frames import AnyFrame, column_names, like, open_frame, to_arrays
+from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame
 from crmvalue.errors import InputError
@@ -37,8 +38,10 @@ class SegmentProfile:
     by: tuple[str, ...]  # columns that make the groups
     levels: tuple[tuple[Any, ...], ...]  # groups of each of these columns, in order; a missing one is last
 
+    to_frame = as_pandas
+    to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
 
 
 def segment_profile(

@@ -10,6 +10,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 
 from crmvalue._core.frames import AnyFrame, collect, column_names, like, open_frame, to_arrays, to_native
+from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import Frame, IntArray
 from crmvalue.errors import InputError
@@ -38,8 +39,10 @@ class Segments:
     rules: tuple[SegmentRule, ...]  # the rules that named them
     thresholds: Thresholds  # the limits between the scores
 
+    to_frame = as_pandas
+    to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
 
 
 SEGMENT_RULES: tuple[SegmentRule, ...] = (

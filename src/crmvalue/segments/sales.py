@@ -13,6 +13,7 @@ import numpy as np
 from crmvalue._core.checks import require_columns, require_option
 from crmvalue._core.frames import AnyFrame, column_names, day_number, like, open_frame, to_arrays
 from crmvalue._core.periods import PERIODS, first_days, period_number
+from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import Frame, Period
 from crmvalue.data.transactions import Transactions, prepare_transactions
@@ -38,8 +39,10 @@ class SalesProfile:
     by: tuple[str, ...]  # columns that make the groups
     levels: tuple[tuple[Any, ...], ...]  # groups of each of these columns, in order; a missing one is last
 
+    to_frame = as_pandas
+    to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
 
 
 def sales_profile(

@@ -12,6 +12,7 @@ import numpy as np
 
 from crmvalue._core.checks import require_number, require_option
 from crmvalue._core.frames import AnyFrame, column_names, count_true, open_frame, to_native, with_arrays
+from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import Array, Frame, IntArray
 from crmvalue.data.summary import CustomerSummary
@@ -57,8 +58,10 @@ class RfmScores:
     score_names: tuple[str, ...]  # columns of the scores: the rows of `bin_sizes`
     notes: tuple[str, ...]  # what deserves care: scores that nobody has, and why
 
+    to_frame = as_pandas
+    to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
 
     @property
     def n_customers(self) -> int:

@@ -27,6 +27,7 @@ from crmvalue._core.frames import (
     to_arrays,
     to_native,
 )
+from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import Day, Frame
 from crmvalue.data.cohorts import day_as_number, distinct, last_observed_day, require_purchases
@@ -56,8 +57,10 @@ class LifecycleStages:
     observation_end: np.datetime64  # last day that counts
     n_customers: int
 
+    to_frame = as_pandas
+    to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
 
 
 def lifecycle_stage(

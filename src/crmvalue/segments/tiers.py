@@ -17,6 +17,7 @@ import numpy as np
 
 from crmvalue._core.checks import require_number, require_option
 from crmvalue._core.frames import AnyFrame, like, to_arrays, to_native
+from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame, IntArray
 from crmvalue.data.summary import CustomerSummary
@@ -46,8 +47,10 @@ class ValueTiers:
     n_customers: int
     total_value: float  # sum over all customers, in their currency
 
+    to_frame = as_pandas
+    to_dict = as_dict
     __repr__ = result_text
-    _repr_html_ = result_html
+    _repr_html_ = to_html = result_html
 
 
 def value_tiers(
