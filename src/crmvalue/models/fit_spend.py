@@ -117,7 +117,7 @@ def fit_spend(
         bends=found.bends,
         log_likelihood=found.log_likelihood,
         gradient_norm=found.gradient_norm,
-        n_customers=int(rows.counts.sum()),
+        n_customers=rows.n_customers,
         n_without_repeat=rows.n_without_repeat,
         n_not_positive=rows.n_not_positive,
         health=(*found.health, *spend_findings(model, found.params, rows)),

@@ -102,15 +102,14 @@ def spend_dependence_test(summary: CustomerSummary | Frame, *, level: float = 0.
 
 def dependence_in(rows: SpendRows, level: float) -> SpendDependence:
     """Return the dependence of spend on frequency in these rows."""
-    customers = rows.counts.astype(float)
-    n = float(customers.sum())
+    customers, n = rows.counts.astype(float), float(rows.n_customers)
     ratio = rows.spend / (customers @ rows.spend / n)
     shared = customers * ratio
     frequency, (counts, totals, squares) = sums_by_count(rows.frequency, customers, shared, shared * ratio)
     if n < 3 or len(frequency) == 1:
         raise InputError(
-            f"frequency: the {n:,.0f} customers with repeat purchases are too few or all have one frequency, so "
-            "nothing shows whether spend depends on it. Pass more customers, or a longer period."
+            f"frequency: the {rows.n_customers:,} customers with repeat purchases are too few or all have one "
+            "frequency, so nothing shows whether spend depends on it. Pass more customers, or a longer period."
         )
     slope, error = log_linear(np.log2(1.0 + frequency), counts, totals, squares)
     half_width = normal_tail_quantile(0.5 - 0.5 * level) * error
@@ -124,7 +123,7 @@ def dependence_in(rows: SpendRows, level: float) -> SpendDependence:
         level=level,
         p_value=2 * float(normal_probability(np.asarray(beyond))),
         correlation=float(apart @ totals) / size if size > 0 else 0.0,
-        n_customers=int(n),
+        n_customers=rows.n_customers,
     )
 
 
@@ -160,7 +159,7 @@ def log_linear(z: Array, counts: Array, totals: Array, squares: Array) -> tuple[
 def spend_findings(model: SpendModel, params: tuple[float, ...], rows: SpendRows) -> tuple[str, ...]:
     """Return what an analyst should know of a fit of spend, besides the findings of the search."""
     said = []
-    n, above = int(rows.counts.sum()), model.mean_exists_above(params)
+    n, above = rows.n_customers, model.mean_exists_above(params)
     if above >= 0:
         said.append(
             "The amounts have so heavy a tail that the population has no mean spend: customers with at most "
@@ -169,7 +168,7 @@ def spend_findings(model: SpendModel, params: tuple[float, ...], rows: SpendRows
         )
     if n < FEW:
         said.append(f"Customers with a repeat purchase and a monetary_value: {n:,}. The estimates are rough.")
-    if model.name == "GAMMA_GAMMA" and n >= FEW and np.ptp(rows.frequency) > 0:
+    if model.name == "GAMMA_GAMMA" and n >= FEW and rows.frequency.min() < rows.frequency.max():
         found = dependence_in(rows, 0.95)
         if found.is_dependent and abs(found.per_doubling - 1) >= SMALL:
             said.append(found.advice)

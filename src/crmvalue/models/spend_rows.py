@@ -16,6 +16,7 @@ from crmvalue.models.design import NOTHING, Design, design_of
 from crmvalue.models.histories import (
     SPEND,
     checked_counts,
+    frame_of,
     is_missing,
     open_customers,
     read_histories,
@@ -31,35 +32,37 @@ class SpendRows(NamedTuple):
     spend: Array
     counts: IntArray  # customers that a row stands for
     design: Design  # their covariates
+    n_customers: int  # how many they are
     n_without_repeat: int
     n_not_positive: int
 
 
 def read_spend(summary: CustomerSummary | Frame, wanted: Wanted | None = None, penalty: float = 0.0) -> SpendRows:
     """Return what customers spent, checked."""
-    frame = open_customers(summary, SPEND, argument="summary")
+    frame = open_customers(summary, SPEND, argument="summary") if wanted else frame_of(summary)
     covariates = open_covariates(frame, wanted)
-    rows, counts = read_histories(covariates.frame, (*SPEND, *covariates.names))
+    rows, counts = read_histories(covariates.frame, (*SPEND, *covariates.names), argument="summary")
     frequency = checked_counts(covariates.frame, rows[0])
     spend = to_numbers("monetary_value", rows[1])
     repeats = frequency > 0
-    if not np.isfinite(spend[repeats]).all():
+    if not (np.isfinite(spend) | ~repeats).all():
         refuse_missing_spend(covariates.frame)
-    used = repeats & (spend > 0)
-    if not used.any():
+    used = np.flatnonzero(repeats & (spend > 0))
+    if not len(used):
         raise InputError(
             "monetary_value: no customer has a repeat purchase and a monetary_value above 0. Pass a longer period, or "
             "more customers."
         )
-    known = [column[used] for column in covariates.checked(rows[2:])]
-    design = design_of(wanted, known, covariates.levels, counts[used], penalty) if wanted else NOTHING
+    known, kept = [column[used] for column in covariates.checked(rows[2:])], counts[used]
+    n_repeat, n_used = int(counts @ repeats), int(kept.sum())
     return SpendRows(
         frequency=frequency[used],
         spend=spend[used],
-        counts=counts[used],
-        design=design,
-        n_without_repeat=int(counts[~repeats].sum()),
-        n_not_positive=int(counts[repeats & ~used].sum()),
+        counts=kept,
+        design=design_of(wanted, known, covariates.levels, kept, penalty) if wanted else NOTHING,
+        n_customers=n_used,
+        n_without_repeat=int(counts.sum()) - n_repeat,
+        n_not_positive=n_repeat - n_used,
     )
 
 
