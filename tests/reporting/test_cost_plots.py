@@ -44,6 +44,20 @@ def test_the_whale_curve_ends_at_the_profit_of_all():
     ax.figure.canvas.draw()
 
 
+def test_the_whale_curve_says_what_there_is_to_say_and_no_more():
+    def said(margin, **changes):
+        curve = whale_curve(customer_profit(ORDERS, LINES.assign(**changes), margin=margin))
+        ax = plot_whale_curve(curve, axes(), currency="$")
+        inside = all(ax.get_ylim()[0] <= text.xy[1] <= ax.get_ylim()[1] for text in ax.texts)
+        ax.figure.canvas.draw()
+        return [text.get_text() for text in ax.texts], inside
+
+    # contributions 50, 10 and 5 at 50 %; direct costs 30, 5 and 22
+    assert said(0.5) == (["best 67% of customers: $25.00", "$8.00", "the others take $17.00 away"], True)
+    assert said(0.0) == (["no customer brings a profit", "−$57.00", "the others take $57.00 away"], True)
+    assert said(1.0, amount=0.0) == (["best 100% of customers: $130.00"], True)
+
+
 def test_each_channel_that_won_customers_has_a_payback_curve_that_starts_below_its_cost():
     payback = channel_payback(prepare_transactions(ORDERS, keep=["channel"]), LINES, margin=0.5, months=3)
     ax = plot_payback(payback, axes())
@@ -72,7 +86,7 @@ def test_as_many_channels_as_there_are_colours_are_drawn_and_the_others_are_one(
     lines = pd.DataFrame({"date": "2024-01-01", "category": "it", "channel": [f"c{n}" for n in range(9)]})
     found = cost_breakdown(lines.assign(amount=[float(n + 1) for n in range(9)]), by=["category", "channel"])
     ax = plot_cost_stack(found, axes())
-    assert ax.get_legend_handles_labels()[1] == ["c8", "c7", "c6", "c5", "c4", "others"]
+    assert ax.get_legend_handles_labels()[1] == ["c8", "c7", "c6", "c5", "c4", "Others"]
     assert sum(bar.get_width() for bars in ax.containers for bar in bars) == pytest.approx(45.0)
     orders = pd.DataFrame({"customer_id": range(9), "date": "2024-01-05", "amount": 5.0, "channel": lines["channel"]})
     payback = channel_payback(orders, lines.assign(amount=1.0), margin=0.5, months=1, observation_end="2024-02-29")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 import unicodedata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -52,14 +52,21 @@ def plot_whale_curve(curve: WhaleCurve, ax: Axes, *, currency: str = "") -> Axes
     ax.fill_between(share[tail], reached[tail], curve.peak, color=PALETTE["orange"], alpha=0.25, lw=0)
     ax.plot(share[thin], reached[thin], color=PALETTE["blue"], lw=2.2)
     ax.plot([curve.peak_share], [curve.peak], "o", color=PALETTE["orange"], ms=6)
+    height = max(curve.peak - min(curve.total, 0.0), 1e-9)
     peak = f"best {share_text(curve.peak_share, 0)} of customers: {money_short(curve.peak, currency)}"
-    write(ax, (curve.peak_share, 1.02 * curve.peak), peak, ha="right", va="bottom", bold=True)
-    write(ax, (1.0, reached[-1]), money_short(curve.total, currency), ha="right", va="top", bold=True)
-    if curve.destroyed > 0:
+    peak = peak if curve.peak_customers else "no customer brings a profit"
+    sides: tuple[Literal["left", "center", "right"], ...] = ("left", "center", "right")
+    side = sides[int(2.999 * curve.peak_share)]
+    write(ax, (curve.peak_share, curve.peak + 0.02 * height), peak, ha=side, va="bottom", bold=True)
+    lowest = min(0.0, curve.total)
+    if curve.destroyed > 0:  # both texts below the end of the curve, and on one side of the line at 0
+        top = 0.0 if 0 <= curve.total < 0.16 * height else curve.total
         lost = f"the others take {money_short(curve.destroyed, currency)} away"
-        write(ax, (1.0, 0.90 * curve.total - 0.06 * curve.peak), lost, ha="right", va="top", color="orange")
+        write(ax, (1.0, top), money_short(curve.total, currency), ha="right", va="top", bold=True)
+        write(ax, (1.0, top - 0.07 * height), lost, ha="right", va="top", color="orange")
+        lowest = min(0.0, top - 0.16 * height)
     ax.axhline(0, color=PALETTE["muted"], lw=1)
-    ax.set(xlim=(0, 1.01), ylim=(min(0.0, 1.15 * float(reached.min())), 1.16 * max(curve.peak, 1e-9)))
+    ax.set(xlim=(0, 1.01), ylim=(lowest, curve.peak + 0.16 * height))
     ax.set(xlabel="Share of customers, most profitable first", ylabel="Profit of so many")
     ax.xaxis.set_major_formatter(lambda x, _: share_text(x, 0))
     money_axis(ax.yaxis, currency)
@@ -138,13 +145,13 @@ def plot_cost_stack(costs: CostBreakdown, ax: Axes, *, currency: str = "") -> Ax
     bars, parts, amounts = columns(costs.frame, costs.by[0], costs.by[1], "amount")
     bar_names, part_names = (readable(values, column) for values, column in zip((bars, parts), costs.by, strict=False))
     rows, names = ordered_by_sum(bar_names, amounts), ordered_by_sum(part_names, amounts)
-    kept = names if len(names) <= MOST_LINES else [*names[: MOST_LINES - 1], "others"]
+    kept = names if len(names) <= MOST_LINES else [*names[: MOST_LINES - 1], "Others"]
     place = {row: index for index, row in enumerate(rows)}
     above, below = np.zeros(len(rows)), np.zeros(len(rows))
     for colour, name in zip(LINES, kept, strict=False):
         values = np.zeros(len(rows))
         for bar, part, amount in zip(bar_names, part_names, amounts.tolist(), strict=True):
-            if part == name or (name == "others" and part not in kept):
+            if part == name or (name == "Others" and part not in kept):
                 values[place[bar]] += amount
         left = np.where(values >= 0, above, below)
         ax.barh(np.arange(len(rows)), values, left=left, height=0.62, color=PALETTE[colour], label=name)
