@@ -13,7 +13,7 @@ from crmvalue.models import BG_BB, BG_NBD, GGOMPERTZ_NBD, MBG_NBD, MODELS, NBD, 
 from crmvalue.models.distinct import States
 from crmvalue.models.fit import PurchaseFit
 from crmvalue.models.model import PurchaseModel
-from crmvalue.models.time_alive import remaining_lifetime, time_if_alive
+from crmvalue.models.time_alive import remaining_lifetime, time_if_alive, times_if_alive
 
 PURCHASE_MODELS = [model for model in MODELS.values() if isinstance(model, PurchaseModel)]
 CUSTOMERS = pd.DataFrame(
@@ -85,6 +85,51 @@ def test_time_for_ever_under_bg_nbd_is_the_mean_gap_times_the_mean_number_of_gap
     wanted = (alpha + T) / (r + x - 1) * (a + b + x - 1) / (a - 1)  # E(1 / λ) E(1 / p)
     found = time_if_alive(BG_NBD, one(BG_NBD.Params(r, alpha, a, b), x, 0.0, T), np.inf, 0.0)
     assert found == pytest.approx(wanted, rel=1e-9)  # the tail is closed by its power law
+
+
+def many(rng, of_their_own):
+    """Return states of customers under BG/NBD who seldom bought, with shared parameters or their own."""
+    x = np.repeat([0.0, 3.0], 700) if of_their_own else np.repeat(np.arange(6.0), 60)
+    alpha, a = 4.4, 1.6
+    if of_their_own:
+        alpha, a = (value * np.exp(0.3 * rng.normal(size=len(x))) for value in (alpha, a))
+    return States(BG_NBD.Params(1.7, alpha, a, 2.4), x, np.zeros(len(x)), rng.uniform(2, 90, len(x)), np.arange(len(x)))
+
+
+@pytest.mark.parametrize("model", [BG_NBD, MBG_NBD], ids=repr)
+@pytest.mark.parametrize("of_their_own", [False, True])
+def test_time_of_many_is_that_in_which_slower_customers_buy(model, of_their_own):
+    """A rate with a shape less by 1 has the density of the chance to stay, but for (α + T) / (r + x − 1)."""
+    states = many(np.random.default_rng(7), of_their_own)
+    params, x, t_x, T, _ = states
+    slower, gap = params._replace(r=params.r - 1), (params.alpha + T) / (params.r - 1 + x)
+    rows = np.arange(0, len(T), 7)
+    for horizon, rate in [(520.0, 0.0), (52.0, 0.002), (np.inf, 0.002)]:
+        found = times_if_alive(model, states, horizon, rate)
+        own = model.Params(*(np.broadcast_to(value, T.shape)[rows] for value in slower))
+        purchases = model.residual_purchases_if_alive(own, rate, 0.0, horizon, x[rows], t_x[rows], T[rows])
+        assert found[rows] == pytest.approx(gap[rows] * purchases, rel=1e-10)
+
+
+def test_time_for_ever_of_many_is_the_mean_gap_times_the_mean_number_of_gaps():
+    states = many(np.random.default_rng(8), False)
+    (r, alpha, a, b), x, _, T, _ = states
+    wanted = (alpha + T) / (r + x - 1) * (a + b + x - 1) / (a - 1)
+    assert times_if_alive(BG_NBD, states, np.inf, 0.0) == pytest.approx(wanted, rel=1e-9)
+
+
+@pytest.mark.parametrize("model", [BG_NBD, PARETO_NBD, GGOMPERTZ_NBD, BG_BB], ids=repr)
+def test_many_customers_stay_as_long_as_each_alone(model):
+    rng = np.random.default_rng(9)
+    x = np.repeat(np.arange(4.0), 40)
+    T = np.tile(np.arange(5.0, 45.0), 4)
+    params = model.Params(*(0.8, 6.0, 0.9, 2.5, 2.0)[: len(model.Params._fields)])
+    states = States(params, x, np.zeros(len(x)), T, np.arange(len(x)))
+    for horizon, rate in [(104.0, 0.0), (np.inf, 0.01)]:
+        found = times_if_alive(model, states, horizon, rate)
+        for i in rng.choice(len(x), 5, replace=False):
+            alone = time_if_alive(model, one(params, x[i], 0.0, T[i]), horizon, rate)
+            assert found[i] == pytest.approx(alone.item(), rel=1e-10)
 
 
 def test_a_mean_that_does_not_exist_is_infinite():

@@ -44,6 +44,22 @@ def of_states(model: PurchaseModel, value: Value, states: States) -> Array:
     return found
 
 
+def of_ages(model: PurchaseModel, value: Value, states: States, few: int) -> Array:
+    """Return the value for each state of customers with the same parameters: at equal purchases they differ in T only.
+
+    For values that take long to compute: groups larger than `few` are read from a series.
+    """
+    params, frequency, _, T, _ = states
+    found, left = np.empty(len(T)), np.arange(len(T))
+    if model.aged is not None and len(T) > few:
+        own = np.stack([np.broadcast_to(column, T.shape) for column in model.aged(params, T)])
+        smooth = [i for i, column in enumerate(own) if column.min() < column.max()]
+        left = read_groups(model, value, own, frequency, row_codes([frequency]), smooth, few, found) if smooth else left
+    if len(left):
+        found[left] = value(*rows_of(states, left)[:4])
+    return found
+
+
 def rows_of(states: States, rows: IntArray) -> States:
     """Return some of the states."""
     params = states.params
@@ -70,12 +86,26 @@ def read_from_series(model: PurchaseModel, value: Value, own: Array, frequency: 
     if not 0 < len(smooth) <= MOST_SMOOTH:
         return every
     group = row_codes([frequency, *(own[i] for i in np.flatnonzero(is_shared))])
+    return read_groups(model, value, own, frequency, group, smooth, FEW, found)
+
+
+def read_groups(
+    model: PurchaseModel,
+    value: Value,
+    own: Array,
+    frequency: Array,
+    group: IntArray,
+    smooth: Sequence[int],
+    few: int,
+    found: Array,
+) -> IntArray:
+    """Fill in what series of groups larger than `few` can tell, and return the rows that they cannot."""
     order = np.argsort(group, kind="stable")
     groups = np.split(order, np.cumsum(np.bincount(group))[:-1])
-    planned = [series_of(own, rows, smooth) if len(rows) > FEW else None for rows in groups]
+    planned = [series_of(own, rows, smooth) if len(rows) > few else None for rows in groups]
     series = [each for each in planned if each is not None]
     if not series:
-        return every
+        return order
     points = np.concatenate([each.points for each in series], axis=1)
     lengths = [each.points.shape[1] for each in series]
     x, none = np.repeat([frequency[each.rows[0]] for each in series], lengths), np.zeros(points.shape[1])
@@ -88,7 +118,7 @@ def read_from_series(model: PurchaseModel, value: Value, own: Array, frequency: 
             left.append(each.rows)
         else:
             found[each.rows] = read
-    return np.concatenate(left) if left else every[:0]
+    return np.concatenate(left) if left else order[:0]
 
 
 def series_of(own: Array, rows: IntArray, smooth: Sequence[int]) -> Series | None:

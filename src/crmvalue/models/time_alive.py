@@ -7,21 +7,24 @@ from collections.abc import Mapping
 import numpy as np
 
 from crmvalue._core.checks import require_number
-from crmvalue._core.quadrature import NEGLIGIBLE, from_zero
+from crmvalue._core.quadrature import NEGLIGIBLE, from_zero, unit_rule
 from crmvalue._core.types import AnyArray, Array, Frame, TimeUnit
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.finance.rates import periodic_rate
+from crmvalue.models.discounting import extreme_rows, states_of
 from crmvalue.models.distinct import States, distinct_states
 from crmvalue.models.fit import PurchaseFit
 from crmvalue.models.model import Parameters, PurchaseModel
 from crmvalue.models.predictions import answer_to, predicted, require_horizon
-from crmvalue.models.series import rows_of
+from crmvalue.models.series import of_ages, of_states, rows_of
 
 LOG_SCALES = (-30.0, 30.0)  # of the time within which few leave, in time units
 FEW = 1e-3  # who leave within the scale; singularities of the chance to stay are farther away
-FAR = 60.0  # of log time: there the chance to stay follows its power law, if it has one
 FINEST = 256  # as many more panels; a hazard that grows late needs many
 ERROR = 1e-11  # between two grids, relative
+FEW_STATES = 24  # that are as quickly integrated one by one
+RULES = (24, 40, 64, 96, 128)  # nodes that are tried for more
+STATES_AT_ONCE = 16_384  # times nodes; bounds the memory
 FIRST = 512  # opportunities added one by one, after which sum and integral agree
 
 
@@ -103,14 +106,27 @@ def remaining_lifetime(
 
     def predict(params: Parameters, frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
         states = distinct_states(fit.model, params, frequency, recency, T)
-        time = time_if_alive(fit.model, states, float(horizon), rate)
+        time = times_if_alive(fit.model, states, float(horizon), rate)
         return {"remaining_lifetime": fit.model.probability_alive(params, frequency, recency, T) * time[states.place]}
 
     return answer_to(customers, predicted(fit, customers, predict, covariates=covariates, time_unit=time_unit))
 
 
+def times_if_alive(model: PurchaseModel, states: States, horizon: float, rate: float) -> Array:
+    """Return the same as `time_if_alive`, for many states from series in the numbers in which they differ."""
+
+    def value(params: Parameters, frequency: Array, recency: Array, T: Array) -> Array:
+        return time_if_alive(model, states_of(params, frequency, recency, T), horizon, rate)
+
+    if any(map(np.ndim, states.params)):
+        return of_states(model, value, states)
+    return of_ages(model, value, states, FEW_STATES)
+
+
 def time_if_alive(model: PurchaseModel, states: States, horizon: float, rate: float) -> Array:
     """Return the expected time as a customer in (T, T + horizon], discounted by exp(−rate · time), if alive at T."""
+    if rate == 0 and np.isinf(horizon):
+        return np.asarray(model.lifetime_if_alive(states.params, states.frequency, states.recency, states.T))
     if not model.is_discrete:
         return integral(model, states, 0.0, horizon, rate)
     few = np.arange(1.0, min(FIRST, horizon) + 1)
@@ -140,26 +156,60 @@ def chances(model: PurchaseModel, states: States, times: Array) -> Array:
 
 
 def integral(model: PurchaseModel, states: States, start: float, stop: float, rate: float) -> Array:
-    """Integral of the discounted chance to stay from `start` to `stop`, infinity if it diverges.
+    """Integral of the discounted chance to stay from `start` to `stop`, which is finite unless there is a rate.
 
-    Each state is integrated on finer and finer panels of log time until two agree.
+    Many states are integrated by one rule in log time, once it agrees with a finer one on those that stress it most;
+    few, and those where none does, each on finer and finer panels until two agree.
     """
     scale = np.minimum(scale_of(model, states), min(stop, 1 / rate if rate else np.inf))
-    ends = not np.isinf(stop) or rate > 0
-    length = np.full(len(states.T), min(stop, NEGLIGIBLE / rate if rate else np.inf)) if ends else scale * np.exp(FAR)
+    length = np.full(len(states.T), min(stop, NEGLIGIBLE / rate if rate else np.inf))
     length = np.maximum(length - start, 0.0)
-    rest = np.zeros(len(length)) if ends else tail(model, states, start + length)
-    finite = np.flatnonzero(np.isfinite(rest))
-    total = rest.copy()
-    total[finite] = over_panels(model, rows_of(states, finite), start, scale[finite], length[finite], rate, 1.0)
-    going, fine = finite, 2.0
+    within = by_rule(model, states, start, scale, length, rate)
+    return by_panels(model, states, start, scale, length, rate) if within is None else within
+
+
+def by_rule(
+    model: PurchaseModel, states: States, start: float, scale: Array, length: Array, rate: float
+) -> Array | None:
+    """Integral of the discounted chance to stay over [start, start + length] from as few times as will do, or None."""
+    if len(scale) <= FEW_STATES:
+        return None
+    width = np.log1p(length / scale)
+    some = np.union1d(extreme_rows(states), [width.argmin(), width.argmax(), scale.argmin(), scale.argmax()])
+    few = over_nodes(model, rows_of(states, some), start, scale[some], width[some], rate, RULES[0])
+    for nodes in RULES[1:]:
+        many = over_nodes(model, rows_of(states, some), start, scale[some], width[some], rate, nodes)
+        if (np.abs(many - few) <= ERROR * many).all():
+            return over_nodes(model, states, start, scale, width, rate, nodes)
+        few = many
+    return None
+
+
+def over_nodes(
+    model: PurchaseModel, states: States, start: float, scale: Array, width: Array, rate: float, nodes: int
+) -> Array:
+    """Return that integral from so many Gauss-Legendre nodes in log(1 + time / scale), up to `width`."""
+    place, weights = unit_rule(1, nodes)
+    total, at_once = np.empty(len(scale)), max(1, STATES_AT_ONCE // nodes)
+    for begin in range(0, len(scale), at_once):
+        rows = np.arange(begin, min(begin + at_once, len(scale)))
+        w, own = width[rows] * place[:, None], scale[rows]
+        u = start + own * np.expm1(w)
+        there = chances(model, rows_of(states, rows), u) * np.exp(w - rate * u)
+        total[rows] = width[rows] * own * (weights @ there)
+    return total
+
+
+def by_panels(model: PurchaseModel, states: States, start: float, scale: Array, length: Array, rate: float) -> Array:
+    """Return that integral on finer and finer panels of log time."""
+    total = over_panels(model, states, start, scale, length, rate, 1.0)
+    going, fine = np.arange(len(scale)), 2.0
     while going.size and fine <= FINEST:
         part = rows_of(states, going)
         better = over_panels(model, part, start, scale[going], length[going], rate, fine)
         settled = np.abs(better - total[going]) <= ERROR * better
         total[going] = better
         going, fine = going[~settled], 2 * fine
-    total[finite] += rest[finite]
     return total
 
 
@@ -182,12 +232,3 @@ def over_panels(
         there = chances(model, rows_of(states, rows), (start + u).T)
         total[rows] = width * np.einsum("ij,ji->i", weight * np.exp(-rate * (start + u)), there)
     return total
-
-
-def tail(model: PurchaseModel, states: States, time: Array) -> Array:
-    """Integral of the chance to stay from a very late time on, where it falls like a power of time, or is 0."""
-    near, far = chances(model, states, np.stack([np.exp(-2) * time, time]))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        power = np.where(far > 0, 0.5 * np.log(near / far), np.inf)
-        rest = np.where(power > 1, time * far / (power - 1), np.inf)
-    return np.where(far > 0, rest, 0.0)
