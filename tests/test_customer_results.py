@@ -95,6 +95,12 @@ def test_a_result_turns_into_a_dict_that_strict_json_takes(result):
     assert set(record) >= {field.name for field in dataclasses.fields(result)}
 
 
+def test_a_backtest_names_its_model_and_parameters():
+    test = MADE["RiskBacktest"]()
+    found = test.to_dict()["fit"]
+    assert found == {"model": test.fit.model.name, "params": test.fit.params._asdict()}
+
+
 def test_a_result_shows_a_table_that_lets_no_markup_through(result):
     assert "<table>" in result.to_html() == result._repr_html_()
     assert "<script>" not in result.to_html()

@@ -111,3 +111,9 @@ def test_without_scikit_learn_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'crmvalue\[cluster\]'"):
         cluster_customers(three_groups()[0], rng=0)
+
+
+@pytest.mark.parametrize("rng", [None, True, 1.5, "one"])
+def test_chance_without_a_seed_is_refused(rng):
+    with pytest.raises(InputError, match=r"^rng: got .*\. Pass a whole number, or a generator such as"):
+        cluster_customers(three_groups()[0], rng=rng)

@@ -261,7 +261,7 @@ def test_a_customer_without_id_is_refused_on_every_engine(as_engine):
         ({"weights": {"x": 1}}, "weights: got"),
         ({"weights": {"r": 0}}, "Pass at least one weight above 0"),
         ({"weights": {"r": -1}}, r"weights\['r'\]: got -1"),
-        ({"also": ["trend"]}, "column 'trend' is missing"),
+        ({"also": ["trend"]}, r"column 'trend' is missing\. Make it with add_trend"),
         ({"also": ["purchases"]}, "also: got"),
     ],
 )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import narwhals.stable.v2 as nw
 import numpy as np
 
 from crmvalue._core.frames import distinct_rows, join, like, open_frame
 from crmvalue._core.intervals import binomial_interval
-from crmvalue._core.plain import as_dict, table_to_pandas
+from crmvalue._core.plain import as_dict, plain, table_to_pandas
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, BoolArray, Day, Frame, IntArray, TimeUnit
 from crmvalue.data.cohorts import day_as_number, purchase_gaps
@@ -52,13 +52,17 @@ class RiskBacktest:
     calibration_end: np.datetime64  # last day that the model was fitted on
     observation_end: np.datetime64  # last day of the holdout period
 
-    to_dict = as_dict
     __repr__ = result_text
     _repr_html_ = to_html = result_html
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a way to predict."""
         return table_to_pandas(self.scores)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as plain values; of the fit its model and parameters."""
+        params = self.fit.params._asdict()  # type: ignore[attr-defined]  # a NamedTuple
+        return {**as_dict(self), "fit": {"model": self.fit.model.name, "params": plain(params)}}
 
 
 def risk_backtest(

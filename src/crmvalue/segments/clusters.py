@@ -154,6 +154,8 @@ def cluster_customers(
     wanted = None if n_clusters is None else check_count("n_clusters", n_clusters, least=2)
     numbers = range(2, check_count("max_clusters", max_clusters, least=2) + 1) if wanted is None else [wanted]
     n_draws = check_count("n_bootstrap", n_bootstrap, least=1)
+    if isinstance(rng, bool) or not isinstance(rng, (int, np.integer, np.random.Generator)):
+        raise InputError(f"rng: got {rng!r}. Pass a whole number, or a generator such as numpy.random.default_rng(1).")
     source = np.random.default_rng(rng)
 
     frame, values, counts = open_features(customers, names)

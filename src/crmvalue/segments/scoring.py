@@ -216,6 +216,8 @@ def open_measures(summary: CustomerSummary | Frame, also: Sequence[str]) -> AnyF
         there = column_names(opened)
     else:
         there = column_names(open_frame(summary, argument="summary"))
+    if "trend" in also and "trend" not in there:
+        raise InputError("summary: column 'trend' is missing. Make it with add_trend(summary, transactions).")
     if "tenure" in also and "tenure" not in there and "T" in there:
         columns[columns.index("tenure")] = "T"
     frame = (
