@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mpmath
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +14,7 @@ from crmvalue.models import gamma_gamma
 from crmvalue.models.fit import fit_spend
 from crmvalue.models.gamma_gamma import GAMMA_GAMMA
 from crmvalue.models.gamma_gamma_on_frequency import GAMMA_GAMMA_ON_FREQUENCY
-from crmvalue.models.spend_dependence import spend_dependence_test
+from crmvalue.models.spend_dependence import balanced, spend_dependence_test
 from crmvalue.models.storage import fit_from_json, fit_to_json
 from tests.conftest import to_pandas
 
@@ -67,6 +68,20 @@ def test_the_effect_agrees_with_a_weighted_regression_by_hand(cdnow):
     assert np.log(found.per_doubling) == pytest.approx(point[1], rel=1e-9)
     width = np.log(found.upper / found.lower) / (2 * 1.959963984540054)
     assert width == pytest.approx(np.sqrt(covariance[1, 1]), rel=1e-9)
+
+
+@pytest.mark.parametrize("wild", [0.1, 3.0, 30.0])  # how far the logarithms of mean spend lie from any line
+def test_the_slope_balances_spend_by_frequency_however_far_it_is_from_a_line(wild):
+    rng = np.random.default_rng(3)
+    for n in (2, 3, 40):
+        x = np.sort(rng.choice(5_000, n, replace=False)) + 1.0
+        z = np.log2(1 + x) - np.log2(1 + x).mean()
+        totals = np.exp(wild * rng.normal(size=n))
+        slope, _ = balanced(z, totals, 0.0)
+        with mpmath.workdps(50):
+            pull = [y * mpmath.exp(-mpmath.mpf(slope) * b) for y, b in zip(totals, map(mpmath.mpf, z), strict=True)]
+            missing = mpmath.fdot(pull, z.tolist()) / mpmath.fdot(pull, (z**2).tolist())  # a Newton step from there
+        assert abs(float(missing)) < 1e-13 * max(1.0, abs(slope))
 
 
 def test_independent_spend_is_rejected_as_often_as_the_level_says():

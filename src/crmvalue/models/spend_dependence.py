@@ -9,15 +9,16 @@ import numpy as np
 
 from crmvalue._core.checks import require_number
 from crmvalue._core.distributions import normal_probability, normal_tail_quantile
-from crmvalue._core.optimise import Derivatives, maximise
 from crmvalue._core.types import Array, Frame
 from crmvalue.data.summary import CustomerSummary
-from crmvalue.errors import InputError
+from crmvalue.errors import ConvergenceError, InputError
 from crmvalue.models.model import SpendModel
 from crmvalue.models.spend_rows import SpendRows, read_spend
 from crmvalue.models.sums import sums_by_count
 
 FEW = 50  # customers below which estimates are rough
+MOST_STEPS = 1_000
+SMALL_STEP = 1e-7  # over the range of frequencies
 SMALL = 0.05  # a change of mean spend a doubling below which Gamma-Gamma serves as well, whatever the p-value
 
 
@@ -128,32 +129,36 @@ def dependence_in(rows: SpendRows, level: float) -> SpendDependence:
 
 
 def log_linear(z: Array, counts: Array, totals: Array, squares: Array) -> tuple[float, float]:
-    """Slope of log mean y by z, and its standard error (HC3), from the sums of 1, y and y² at each z.
-
-    Wherever the slope η is, the level that fits best is the logarithm of Σ y exp(−η z) / n, for z less its mean.
-    """
+    """Slope of log mean y by z, and its standard error (HC3), from the sums of 1, y and y² at each z."""
     n = counts.sum()
     z = z - counts @ z / n
     moved = counts * z
     information = float(moved @ z)
-
-    def evaluate(point: Array) -> Derivatives:
-        pull = totals * np.exp(-point[0] * z)
-        total = pull.sum()
-        centre = pull @ z / total
-        spread = pull @ (z - centre) ** 2 / total
-        return Derivatives(value=-n * np.log(total), gradient=np.array([n * centre]), hessian=np.array([[-n * spread]]))
-
-    near = moved @ np.log(totals / counts) / information  # of the line through the logarithms of the means
-    found = maximise(
-        evaluate, np.array([near]), describe=lambda _: "frequency: spend by frequency has no finite trend."
-    )
-    slope = float(found.point[0])
-    shape = np.exp(-slope * z)
+    near = float(moved @ np.log(totals / counts)) / information  # of the line through the logarithms of the means
+    slope, shape = balanced(z, totals, near)
     scale = shape * (n / (totals @ shape))  # 1 / mean
     residuals = np.maximum((squares * scale - 2 * totals) * scale + counts, 0)  # sums of (y / mean − 1)²
     leverage = 1 / n + z * z / information
     return slope, math.sqrt(residuals @ (z / np.maximum(1 - leverage, 1e-6)) ** 2) / information
+
+
+def balanced(z: Array, totals: Array, near: float) -> tuple[float, Array]:
+    """Return the slope η at which Σ y z exp(−η z) is 0, and exp(−η z): there the quasi-likelihood is highest.
+
+    Newton steps, none so long that it could overshoot by its own length: the variance of z, weighted by y exp(−η z), is
+    the slope of its mean, and changes by less than a factor e where η moves by 1 over the range of z.
+    """
+    slope, farthest = near, 1 / float(z[-1] - z[0])
+    for _ in range(MOST_STEPS):
+        shape = np.exp(-slope * z)
+        pull = totals * shape
+        total = pull.sum()
+        centre = float(pull @ z / total)
+        step = centre / float(pull @ (z - centre) ** 2 / total)
+        if abs(step) < SMALL_STEP * farthest:  # the error left is the square of it
+            return slope + step, np.exp(-(slope + step) * z)
+        slope += max(-farthest, min(step, farthest))
+    raise ConvergenceError("frequency: spend by frequency has no finite trend.")
 
 
 def spend_findings(model: SpendModel, params: tuple[float, ...], rows: SpendRows) -> tuple[str, ...]:
