@@ -201,8 +201,8 @@ def made_up(*of_models):
                 log_likelihood=(4 * np.log(100) - bic) / 2, gradient_norm=0.0, n_customers=100, time_unit="week",
             )
         )  # fmt: skip
-        forecasts.append(Forecast(mae, mae, -0.1, 1.0, 0.5, score, error, 0.5))
-    naive = (Forecast(1.2, 1.0, 0.3, 1.0, 0.5), Forecast(1.5, 1.0, 0.3, 1.0, 0.5))
+        forecasts.append(Forecast(mae, mae, -0.1, score, error, 1.0, 0.5, 0.5))
+    naive = (Forecast(mae, 1.0, 0.3, np.nan, np.nan, 1.0, np.nan, 0.5) for mae in (1.2, 1.5))
     return ModelComparison(models=(BG_NBD, PARETO_NBD), fits=tuple(fits), forecasts=(*forecasts, *naive))
 
 
@@ -240,6 +240,15 @@ def test_the_advice_follows_bic_unless_the_holdout_clearly_contradicts(figures, 
     compared = made_up(*figures)
     assert compared.best.model is best
     assert compared.advice == f"{why}, {AGAINST.format(mae)} and a total off by -10%."
+
+
+def test_a_comparison_shows_its_advice_and_its_table():
+    compared = made_up((100, -1.0, 0.0, 0.8), (110, -1.1, 0.2, 0.9))
+    assert repr(compared) == f"<ModelComparison of BG/NBD, Pareto/NBD: {compared.advice}>"
+    shown = compared._repr_html_()
+    assert shown.startswith(f"<p>{compared.advice}</p><table>")
+    for text in ("<td>PARETO_NBD</td>", "<td>mean_rate</td>", "<td>110</td>", "<th>log_score</th>"):
+        assert text in shown
 
 
 def test_models_that_err_more_than_a_naive_forecast_are_doubted():

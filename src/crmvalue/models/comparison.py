@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING
 
+import narwhals.stable.v2 as nw
 import numpy as np
 
+from crmvalue._core.show import first_rows
 from crmvalue._core.types import Frame, TimeUnit
 from crmvalue.data.holdout import HoldoutSplit
 from crmvalue.data.summary import CustomerSummary
@@ -24,7 +27,7 @@ CLEAR = 6.0  # difference in BIC from which one model is clearly the better: odd
 CLEAR_ERRORS = 2.0  # standard errors from which a difference in log score is clear
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ModelComparison:
     """Models fitted to the same customers and, where a holdout came after, their forecasts next to naive ones."""
 
@@ -36,7 +39,7 @@ class ModelComparison:
         """One row a model, lowest BIC first, then the naive forecasts if there is a holdout.
 
         Columns: fitted_as, parameters, log_likelihood, aic, bic, findings (in health). With a holdout also mae and rmse
-        (purchases a customer), bias (of the total), calibration, actual_active, log_score, log_score_error, active.
+        (purchases a customer), bias (of the total), log_score, log_score_error, calibration, active, actual_active.
         """
         import pandas as pd
 
@@ -67,6 +70,19 @@ class ModelComparison:
     def advice(self) -> str:
         """Which model to use and why, in one sentence."""
         return advice_on_holdout(self.fits, self.forecasts) if self.forecasts else advice_on_fits(self.fits)
+
+    def __repr__(self) -> str:
+        """Models and advice."""
+        return f"<ModelComparison of {', '.join(model.title for model in self.models)}: {self.advice}>"
+
+    def _repr_html_(self) -> str:
+        """Advice and table."""
+        return table_html(self.advice, self.to_frame())
+
+
+def table_html(advice: str, table: pd.DataFrame) -> str:
+    """Return a sentence and a table as HTML, for a notebook."""
+    return f"<p>{escape(advice)}</p>{first_rows(nw.from_native(table.reset_index(), eager_only=True))}"
 
 
 def leaders(fits: Sequence[PurchaseFit], forecasts: Sequence[Forecast]) -> tuple[int, int, bool]:

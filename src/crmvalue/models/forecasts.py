@@ -29,11 +29,11 @@ class Forecast(NamedTuple):
     mae: float  # mean absolute error, purchases a customer
     rmse: float  # root mean square error, purchases a customer
     bias: float  # forecast total over actual total, less 1
+    log_score: float  # mean log probability of what came; NaN for naive forecasts, which give none
+    log_score_error: float  # standard error of what it is below the highest log score; NaN for these too
     calibration: float  # slope of what came on what was forecast; 1 is right
-    actual_active: float  # share of customers who did buy
-    log_score: float = np.nan  # mean log probability of what came; NaN for naive forecasts, which give none
-    log_score_error: float = np.nan  # standard error of what it is below the highest log score
-    active: float = np.nan  # share of customers who were expected to buy
+    active: float  # share of customers who were expected to buy; NaN for naive forecasts
+    actual_active: float  # share who did
 
 
 class Outcomes(NamedTuple):
@@ -62,16 +62,12 @@ def judged_forecasts(
     for fit, own, chance, score in zip(fits, rows.params, chances, scores, strict=True):
         expected = fit.model.conditional_expected_purchases(own, split.duration, *histories)
         behind = chances[highest] - chance
-        found.append(
-            errors_of(expected, rows.came, share)._replace(
-                log_score=score,
-                log_score_error=float(np.sqrt(share @ (behind - share @ behind) ** 2 / n)),
-                active=float(share @ chance_of_some(fit.model, own, split.duration, histories)),
-            )
-        )
+        error = float(np.sqrt(share @ (behind - share @ behind) ** 2 / n))
+        active = float(share @ chance_of_some(fit.model, own, split.duration, histories))
+        found.append(judged(expected, rows.came, share, score, error, active))
     same = split.duration * rows.frequency / np.maximum(rows.T, 1e-300) * (rows.T > 0)
     common = split.duration * float(share @ rows.frequency) / max(float(share @ rows.T), 1e-300)
-    naive = (errors_of(forecast, rows.came, share) for forecast in (same, np.full(len(share), common)))
+    naive = (judged(forecast, rows.came, share) for forecast in (same, np.full(len(share), common)))
     return (*found, *naive)
 
 
@@ -91,7 +87,14 @@ def chance_of_some(
     return np.asarray(model.probability_alive(params, *histories) * (1 - none))
 
 
-def errors_of(forecast: Array, came: Array, share: Array) -> Forecast:
+def judged(
+    forecast: Array,
+    came: Array,
+    share: Array,
+    log_score: float = np.nan,
+    log_score_error: float = np.nan,
+    active: float = np.nan,
+) -> Forecast:
     """Return how far the expected purchases were from those that came; `share` are the weights of the rows."""
     total, spread = float(share @ came), forecast - share @ forecast
     size = float(share @ spread**2)
@@ -99,7 +102,10 @@ def errors_of(forecast: Array, came: Array, share: Array) -> Forecast:
         mae=float(share @ np.abs(forecast - came)),
         rmse=float(np.sqrt(share @ (forecast - came) ** 2)),
         bias=float(share @ forecast) / total - 1 if total else np.nan,
+        log_score=log_score,
+        log_score_error=log_score_error,
         calibration=float(share @ (spread * came)) / size if size > 1e-24 else np.nan,
+        active=active,
         actual_active=float(share @ (came > 0)),
     )
 

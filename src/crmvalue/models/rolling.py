@@ -13,7 +13,7 @@ from crmvalue._core.types import DAYS_PER_UNIT, Day, Frame, TimeUnit
 from crmvalue.data.holdout import split_holdout
 from crmvalue.data.transactions import Transactions, as_transactions
 from crmvalue.errors import InputError
-from crmvalue.models.comparison import ModelComparison, compare_models, require_models
+from crmvalue.models.comparison import ModelComparison, compare_models, require_models, table_html
 from crmvalue.models.covariates import Covariates
 from crmvalue.models.forecasts import NAIVE
 from crmvalue.models.model import PurchaseModel
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class RollingForecasts:
     """Forecasts from several days, each judged by the time after it."""
 
@@ -49,7 +49,8 @@ class RollingForecasts:
         errors = np.array([[f.mae for f in found.forecasts] for found in self.comparisons]).mean(axis=0)
         best = int(np.argmax(scores.mean(axis=0)))
         first = int((np.argmax(scores, axis=1) == best).sum())
-        worst = max((found.forecasts[best].bias for found in self.comparisons), key=abs)
+        biases = [found.forecasts[best].bias for found in self.comparisons]
+        worst = max((bias for bias in biases if np.isfinite(bias)), key=abs, default=0.0)
         name, naive = models[best].title, errors[-len(NAIVE) :].min()
         against = f"a mean absolute error of {errors[best]:.3g} against {naive:.3g} of the better naive forecast"
         if errors[best] > naive:
@@ -58,6 +59,15 @@ class RollingForecasts:
             f"Use {name}: over the {len(self.origins)} days together it gives what came the highest chance ({first} of "
             f"them alone), with {against}; its total was off by {worst:+.0%} at worst."
         )
+
+    def __repr__(self) -> str:
+        """Days, models and advice."""
+        models = ", ".join(model.title for model in self.comparisons[0].models)
+        return f"<RollingForecasts of {models} on {', '.join(map(str, self.origins))}: {self.advice}>"
+
+    def _repr_html_(self) -> str:
+        """Advice and means."""
+        return table_html(self.advice, self.means())
 
 
 def rolling_forecasts(
