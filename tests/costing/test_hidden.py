@@ -41,6 +41,7 @@ def test_hours_times_rate_is_a_line_of_time_on_every_engine(as_engine: Callable[
 def test_waiting_is_minutes_times_customers_times_the_value_of_an_hour():
     found = waiting_cost(ROWS, value_of_time=12)
     assert found.frame["amount"].tolist() == [12.0, 10.0]
+    assert found.frame["subcategory"].tolist() == ["customer waiting"] * 2
     assert "An hour of a customer is taken to be worth 12.00: an assumption." in found.assumptions
 
 
@@ -80,6 +81,24 @@ def test_rows_that_have_no_cost_are_refused(rows, message):
         time_cost(rows)
 
 
+def test_lines_of_all_three_are_one_ledger_whose_subcategories_the_taxonomy_knows():
+    parts = [
+        time_cost(ROWS.assign(subcategory=["Decision", "project_delay"]), keep="subcategory"),
+        waiting_cost(ROWS, value_of_time=12),
+        opportunity_cost(ROWS, alternatives=["web", "shop"]),
+    ]
+    found = cost_breakdown(pd.concat([part.frame for part in parts]), by=["category", "subcategory"])
+    assert found.frame.set_index("subcategory")["amount"].to_dict() == {
+        "project delay": 100.0,
+        "decision": 50.0,
+        "customer waiting": 22.0,
+        "forgone project": 10.0,
+    }
+    assert found.total == sum(part.total for part in parts)
+
+
 def test_a_kept_column_with_a_name_of_the_result_is_refused():
     with pytest.raises(InputError, match=r"^keep: 'amount' is the name of a column of the result"):
         time_cost(ROWS.assign(amount=1.0), keep="amount")
+    with pytest.raises(InputError, match=r"^keep: 'subcategory' is the name of a column of the result"):
+        opportunity_cost(ROWS.assign(subcategory="x"), alternatives=["web"], keep="subcategory")

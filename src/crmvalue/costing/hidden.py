@@ -29,8 +29,8 @@ NEVER_BOTH = (
 class CostLines:
     """Lines for a ledger.
 
-    Columns of `frame`: date, category, kind, amount (whole cents); of opportunity costs also subcategory (capital
-    charge or forgone project); then the kept columns.
+    Columns of `frame`: date, category, subcategory (customer waiting, capital charge or forgone project; none for
+    hours), kind, amount (whole cents); then the kept columns.
     """
 
     frame: Frame  # one row a row of the input, in its engine; `prepare_ledger` takes it
@@ -59,7 +59,7 @@ def time_cost(
     date : str
         Column with the day.
     keep : sequence of str
-        Further columns to carry along, such as a stage or a customer.
+        Further columns to carry along, such as a stage, a customer, or the subcategory (decision, project delay).
 
     Returns
     -------
@@ -80,7 +80,7 @@ def time_cost(
     0 2024-01-31     time  time   520.0
     """
     numbers = [hours, *([rate] if isinstance(rate, str) else [])]
-    lines = read_rows(frame, date, numbers, keep)
+    lines = read_rows(frame, date, numbers, keep, made=[name for name in MADE if name != "subcategory"])
     per_hour = lines[rate] if isinstance(rate, str) else require_number("rate", rate, at_least=0)
     said = f"column {rate!r}" if isinstance(rate, str) else number_text(float(rate))
     made = f"Hours ({hours!r}) times the cost of an hour ({said}), rounded to the cent. No cash leaves the firm."
@@ -114,7 +114,8 @@ def waiting_cost(
     Returns
     -------
     CostLines
-        Lines of category and kind time: ``minutes / 60 * customers * value_of_time``, rounded to the cent.
+        Lines of category and kind time, subcategory customer waiting: ``minutes / 60 * customers * value_of_time``,
+        rounded to the cent.
 
     Raises
     ------
@@ -132,7 +133,8 @@ def waiting_cost(
     lines = read_rows(frame, date, [minutes, customers], keep)
     amount = lines[minutes] * lines[customers] * value_of_time / MINUTES_PER_HOUR
     worth = f"An hour of a customer is taken to be worth {number_text(value_of_time)}: an assumption."
-    return cost_lines(frame, lines, "time", amount, keep, (worth, "Customers bear this cost; no cash leaves the firm."))
+    said = (worth, "Customers bear this cost; no cash leaves the firm.")
+    return cost_lines(frame, lines, "time", amount, keep, said, subcategory="customer waiting")
 
 
 def opportunity_cost(
@@ -212,11 +214,17 @@ def opportunity_cost(
 
 
 def read_rows(
-    frame: Frame, date: str, numbers: Sequence[str], keep: Sequence[str], *, at_least: float | None = 0
+    frame: Frame,
+    date: str,
+    numbers: Sequence[str],
+    keep: Sequence[str],
+    *,
+    at_least: float | None = 0,
+    made: Sequence[str] = MADE,
 ) -> dict[str, AnyArray]:
     """Return the day (as "date"), checked numbers and kept columns of a frame as arrays, read in one pass."""
     kept = [keep] if isinstance(keep, str) else list(keep)
-    taken = [name for name in kept if name in MADE]
+    taken = [name for name in kept if name in made]
     if taken:
         raise InputError(f"keep: {taken[0]!r} is the name of a column of the result. Rename it.")
     opened = frames.open_frame(frame, needs=[date, *numbers, *kept])
