@@ -83,7 +83,7 @@ def best_fit(model: AnyModel, data: Sequence[Array], counts: IntArray, design: D
                 if endless.any() or is_lost:
                     names = [effect.name for effect, is_endless in zip(effects, endless, strict=True) if is_endless]
                     return drawn_fit(model, data, counts, design, names)
-            if is_lost:
+            if is_lost and (len(held) == len(params) or not design.actions):  # effects may be known all the same
                 raise ConvergenceError(no_maximum(model, params, counts))
             free = free[free != farthest]
             point = ended.point
