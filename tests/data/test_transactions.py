@@ -140,6 +140,14 @@ def test_times_with_a_zone_count_by_the_calendar_of_that_zone():
     assert (str(audit.first_day), str(audit.last_day)) == ("2024-01-01", "2024-01-02")
 
 
+@pytest.mark.parametrize("zone", ["America/New_York", "America/Port-au-Prince", "Etc/GMT+5", "UTC"])
+def test_days_of_every_time_zone_are_those_of_its_calendar(zone):
+    times = pd.Series(pd.to_datetime(["2024-01-01 23:30", "2024-07-02 00:30"]).tz_localize(zone))
+    found = prepare_transactions(pd.DataFrame({"customer_id": [1, 2], "date": times, "amount": [1.0, 2.0]}))
+    assert found.audit.time_zone == zone
+    assert [str(day)[:10] for day in found.frame["date"]] == ["2024-01-01", "2024-07-02"]
+
+
 def test_python_dates_and_decimal_amounts_are_read():
     from decimal import Decimal
 

@@ -187,6 +187,11 @@ def read_dates(frame: AnyFrame, column: str, *, argument: str = "date") -> tuple
         if isinstance(frame, nw.DataFrame):
             return read_date_objects(frame, column, argument), None
         return read_date_text(frame, column, argument), None
+    if kind == nw.Unknown and frame.implementation.is_pandas():
+        native = nw.to_native(frame)
+        zone = getattr(native[column].dtype, "tz", None)
+        if zone is not None:  # Narwhals does not know names of zones such as America/New_York
+            return nw.from_native(native.assign(**{column: native[column].dt.tz_localize(None)})), str(zone)
     raise InputError(
         f"{argument}: column {column!r} holds {kind}, not dates. Convert it first, for example with "
         "pandas.to_datetime(frame[column], format='%Y%m%d')."
