@@ -90,11 +90,11 @@ def summed(frequency: Array, monetary_value: Array, counts: IntArray) -> Callabl
             sums += spend_sums(v, spent[part], once[part], bought[part])
         known, rest, kept, pull, kept_bend, pull_bend = sums.tolist()
         shape = p * x
-        value = -scale - q * known - p * rest - customers @ log_betas(q, shape)
+        value = -scale - q * known - p * rest - customers.dot(log_betas(q, shape))
         whole, own = digamma(shape + q), digamma(shape)
-        by_p, by_q = purchases @ (whole - own) - rest, customers @ whole - n * digamma(q) - known
+        by_p, by_q = purchases.dot(whole - own) - rest, customers.dot(whole) - n * digamma(q) - known
         whole, own = trigamma(shape + q), trigamma(shape)
-        pp, pq, qq = squares @ (whole - own), purchases @ whole, customers @ whole - n * trigamma(q)
+        pp, pq, qq = squares.dot(whole - own), purchases.dot(whole), customers.dot(whole) - n * trigamma(q)
         qv, vv = kept / v, p * pull_bend - q / v * (kept_bend + kept / v)
         return Derivatives(
             value=value,
@@ -105,17 +105,17 @@ def summed(frequency: Array, monetary_value: Array, counts: IntArray) -> Callabl
     return total
 
 
-def spend_sums(v: float, spent: Array, once: Array, bought: Array) -> tuple[Array, ...]:
+def spend_sums(v: float, spent: Array, once: Array, bought: Array) -> tuple[float, ...]:
     """Return the sums over customers of all that depends on what they spent; `bought` is how often they did."""
     inverse = 1 / (v + spent)
     share = spent * inverse
-    return (
-        once @ np.log1p(spent / v),
-        bought @ np.log1p(v / spent),
-        once @ share,
-        bought @ inverse,
-        once @ (share * inverse),
-        bought @ (inverse * inverse),
+    return (  # for short arrays dot takes half the time of @
+        once.dot(np.log1p(spent / v)),
+        bought.dot(np.log1p(v / spent)),
+        once.dot(share),
+        bought.dot(inverse),
+        once.dot(share * inverse),
+        bought.dot(inverse * inverse),
     )
 
 
