@@ -56,8 +56,8 @@ class RollingForecasts:
         if errors[best] > naive:
             return f"Doubt all, {name} too: it gives what came the highest chance, yet with {against}."
         return (
-            f"Use {name}: over the {len(self.origins)} days together it gives what came the highest chance ({first} of "
-            f"them alone), with {against}; its total was off by {worst:+.0%} at worst."
+            f"Use {name}: over the {len(self.origins)} days together it gives what came the highest chance, and on "
+            f"{first} of them alone, with {against}; its total was off by {worst:+.0%} at worst."
         )
 
     def __repr__(self) -> str:

@@ -19,11 +19,11 @@ from crmvalue.models.predictions import answer_to, predicted, require_horizon
 from crmvalue.models.series import of_ages, of_states, rows_of
 
 LOG_SCALES = (-30.0, 30.0)  # of the time within which few leave, in time units
-FEW = 1e-3  # who leave within the scale; singularities of the chance to stay are farther away
+FEW = 1e-2  # who leave within the scale; singularities of the chance to stay are farther away
 FINEST = 256  # as many more panels; a hazard that grows late needs many
 ERROR = 1e-11  # between two grids, relative
 FEW_STATES = 24  # that are as quickly integrated one by one
-RULES = (24, 40, 64, 96, 128)  # nodes that are tried for more
+RULES = (16, 24, 32, 40, 52, 64, 96, 128)  # nodes that are tried for more
 STATES_AT_ONCE = 16_384  # times nodes; bounds the memory
 FIRST = 512  # opportunities added one by one, after which sum and integral agree
 
