@@ -8,7 +8,7 @@ import numpy as np
 
 from crmvalue._core.types import AnyArray, Array
 
-ROWS_AT_ONCE = 16_384
+ROWS_AT_ONCE = 32_768
 
 
 def parts(n: int) -> list[slice]:

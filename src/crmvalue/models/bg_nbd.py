@@ -63,15 +63,10 @@ def log_likelihood_of_stays(params: Params, stays: Array, frequency: Array, rece
 
 def log_odds_left(params: Params, stays: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Log odds that she has left by T; minus infinity for a customer who had no occasion to."""
-    odds = log_odds_once_at_risk(params, np.maximum(stays, 1), frequency, recency, T)
-    return np.where(np.asarray(stays) > 0, odds, -np.inf)
-
-
-def log_odds_once_at_risk(params: Params, stays: Array, frequency: Array, recency: Array, T: Array) -> Array:
-    """Return the same of customers who had one or more."""
     r, alpha, a, b = params
     silence = np.log1p((T - recency) / (alpha + recency))  # log of (α+T) / (α+t_x)
-    return np.asarray(np.log(a / (b + (stays - 1))) + (r + frequency) * silence)
+    odds = np.log(a / (b + (np.maximum(stays, 1) - 1))) + (r + frequency) * silence
+    return np.where(np.asarray(stays) > 0, odds, -np.inf)
 
 
 def derivatives(params: Params, frequency: Array, recency: Array, T: Array) -> Derivatives:
@@ -194,11 +189,13 @@ def probability_alive(params: Params, frequency: Array, recency: Array, T: Array
 
 def alive_of_many(params: Params, frequency: Array, recency: Array, T: Array) -> Array:
     """Return the same of many customers: 1 for those who had no occasion to leave."""
+    r, alpha, a, b = params
     alive = np.ones(len(T))
     for part in parts(len(T)):
         rows = np.flatnonzero(frequency[part] > 0)
         x, t_x, end = (column[part].take(rows) for column in (frequency, recency, T))
-        alive[part][rows] = expit(-log_odds_once_at_risk(params, x, x, t_x, end))
+        silent = np.exp((-r - x) * np.log1p((end - t_x) / (alpha + t_x)))
+        alive[part][rows] = silent / (silent + a / (b + (x - 1)))
     return alive
 
 

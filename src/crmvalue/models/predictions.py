@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from crmvalue._core.checks import require_number, require_rows
 from crmvalue._core.frames import AnyFrame, column_names, compute_columns, to_arrays, to_native
-from crmvalue._core.parts import in_parts
+from crmvalue._core.parts import parts
 from crmvalue._core.types import DAYS_PER_UNIT, AnyArray, Array, Frame, TimeUnit
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.errors import InputError
@@ -165,7 +165,9 @@ def conditional_expected_purchases(
 
         table, place = look_up(fit.model, if_alive, params, frequency, recency, T)
         alive = alive_now(fit.model, params, frequency, recency, T)
-        return {"expected_purchases": in_parts(lambda chance, row: chance * table[row], alive, place)}
+        for part in parts(len(alive)):
+            alive[part] *= table[place[part]]
+        return {"expected_purchases": alive}
 
     return answer_to(customers, predicted(fit, customers, predict, covariates=covariates, time_unit=time_unit))
 
