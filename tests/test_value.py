@@ -136,6 +136,8 @@ def test_customers_that_cannot_be_are_refused():
         customer_worth(CUSTOMERS.assign(customer_id=["ann", None, "cy", "di"]))
     with pytest.raises(InputError, match="cuts: got nan"):
         customer_worth(CUSTOMERS, cuts=(math.nan, 0.0))
+    with pytest.raises(InputError, match=r"cuts: got \(1,\)\. Pass two numbers"):
+        customer_worth(CUSTOMERS, cuts=(1,))
 
 
 ANSWERS = pd.DataFrame(
@@ -162,6 +164,11 @@ def test_delivered_value_is_benefit_less_burden_by_group():
     assert groups["delivered"].tolist() == pytest.approx([1.5, 6.0])
     assert groups.loc["north", "standard_error"] == pytest.approx(np.std([3.0, 0.0], ddof=1) / math.sqrt(2))
     assert math.isnan(groups.loc["south", "standard_error"])
+
+
+def test_answers_that_score_everything_alike_deliver_exactly_nothing():
+    alike = pd.DataFrame(dict.fromkeys(ANSWERS.columns.drop("region"), range(1, 11)))
+    assert delivered_value(alike).frame["delivered"].tolist() == [0.0] * 10
 
 
 def test_weights_count_by_their_shares():

@@ -148,6 +148,8 @@ def customer_worth(
     if cuts is None:
         middle = one_row(table, lifetime=nw.col("_crm_lifetime").median(), influence=nw.col("influence").median())
         cuts = (middle["lifetime"], middle["influence"])
+    if not isinstance(cuts, (tuple, list)) or len(cuts) != 2:
+        raise InputError(f"cuts: got {cuts!r}. Pass two numbers, of lifetime and of influence value.")
     lifetime_cut, influence_cut = (require_number("cuts", cut) for cut in cuts)
     table = with_cell(table, lifetime_cut, influence_cut)
     cells = cell_table(table)

@@ -34,11 +34,13 @@ def is_known(name: str) -> nw.Expr:
 
 
 def weighted(columns: tuple[tuple[str, float], ...]) -> nw.Expr:
-    """Weighted mean of the columns."""
+    """Weighted mean of the columns; exactly their score where all score alike and weigh alike."""
+    largest = max(share for _, share in columns)
+    weights = {name: share / largest for name, share in columns}
     total: nw.Expr = nw.lit(0.0)
-    for name, share in columns:
-        total = total + nw.col(name).cast(nw.Float64) * share
-    return total
+    for name, weight in weights.items():
+        total = total + nw.col(name).cast(nw.Float64) * weight
+    return total / sum(weights.values())
 
 
 def require_scores(frame: AnyFrame, names: Sequence[str], scale: tuple[float, float]) -> int:
