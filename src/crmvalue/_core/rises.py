@@ -12,14 +12,16 @@ import numpy as np
 
 from crmvalue._core.types import AnyArray, Array
 
-STIRLING_FROM = 32.0  # five terms of the series below are exact to the last bit from here on
+STIRLING_FROM = 32.0  # five terms of Stirling's series are exact to the last bit from here on
+SLOPES_FROM = 10.0  # eight terms of those of its slopes
+BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)  # numbers 2, 4, ..., 16
 
 
 def log_rise(z: float | AnyArray, n: float | AnyArray) -> Array:
     """Return the sum of log (z + j) over j < n."""
     if is_table(z, n):
         return from_tables(np.log, z, n)
-    product, left, begin, more = by_steps(np.multiply, lambda factor: factor, 1.0, z, n)
+    product, left, begin, more = by_steps(np.multiply, lambda factor: factor, 1.0, z, n, STIRLING_FROM)
     total = np.log(product)
     total.flat[left] += log_far(begin, more)
     return total
@@ -29,7 +31,7 @@ def slope_rise(z: float | AnyArray, n: float | AnyArray) -> Array:
     """Return the sum of 1 / (z + j) over j < n."""
     if is_table(z, n):
         return from_tables(np.reciprocal, z, n)
-    total, left, begin, more = by_steps(np.add, np.reciprocal, 0.0, z, n)
+    total, left, begin, more = by_steps(np.add, np.reciprocal, 0.0, z, n, SLOPES_FROM)
     total.flat[left] += slope_far(begin, more)
     return total
 
@@ -38,7 +40,7 @@ def bend_rise(z: float | AnyArray, n: float | AnyArray) -> Array:
     """Return minus the sum of 1 / (z + j)² over j < n."""
     if is_table(z, n):
         return from_tables(bend_of_log, z, n)
-    total, left, begin, more = by_steps(np.add, bend_of_log, 0.0, z, n)
+    total, left, begin, more = by_steps(np.add, bend_of_log, 0.0, z, n, SLOPES_FROM)
     total.flat[left] += bend_far(begin, more)
     return total
 
@@ -63,13 +65,18 @@ def from_tables(term: Callable[[Array], Array], z: float | AnyArray, n: float | 
 
 
 def by_steps(
-    add: np.ufunc, term: Callable[[Array], Array], none: float, z: float | AnyArray, n: float | AnyArray
+    add: np.ufunc,
+    term: Callable[[Array], Array],
+    none: float,
+    z: float | AnyArray,
+    n: float | AnyArray,
+    large: float,
 ) -> tuple[Array, AnyArray, Array, Array]:
-    """Take the steps below `STIRLING_FROM`; return their sum, and which rows are to go on from where for how long."""
+    """Take the steps below a large z; return their sum, and which rows are to go on from where for how long."""
     given, steps = np.broadcast_arrays(np.asarray(z, dtype=float), np.asarray(n, dtype=float))
     total = np.full(given.shape, none)
     begin, steps = given.ravel(), steps.ravel()
-    near = np.minimum(steps, np.ceil(np.maximum(STIRLING_FROM - begin, 0.0)))
+    near = np.minimum(steps, np.ceil(np.maximum(large - begin, 0.0)))
     rows = np.flatnonzero(near > 0)
     place, last, sums, j = begin[rows], near[rows], np.full(rows.shape, none), 0
     while rows.size:
@@ -103,20 +110,24 @@ def stirling_rest(z: Array) -> Array:
 
 
 def slope_far(z: Array, n: Array) -> Array:
-    """Return ψ(z + n) − ψ(z) by the series."""
+    """Return ψ(z + n) − ψ(z) by the series of ψ(z): log z − 1/(2z) − the sum of B(2k) / (2k z^2k)."""
 
     def tail(z: Array) -> Array:
-        w = 1 / (z * z)
-        return 0.5 / z + w * (1 / 12 - w * (1 / 120 - w * (1 / 252 - w / 240)))
+        w, total = 1 / (z * z), np.zeros_like(z)
+        for k in range(len(BERNOULLI), 0, -1):
+            total = w * (total + BERNOULLI[k - 1] / (2 * k))
+        return total + 0.5 / z
 
     return np.asarray(np.log1p(n / z) + tail(z) - tail(z + n))
 
 
 def bend_far(z: Array, n: Array) -> Array:
-    """Return ψ'(z + n) − ψ'(z) by the series."""
+    """Return ψ'(z + n) − ψ'(z) by the series of ψ'(z): 1/z + 1/(2z²) + the sum of B(2k) / z^(2k+1)."""
 
     def tail(z: Array) -> Array:
-        w = 1 / (z * z)
-        return w * (0.5 + (1 / 6 - w * (1 / 30 - w * (1 / 42 - w / 30))) / z)
+        w, total = 1 / (z * z), np.zeros_like(z)
+        for number in reversed(BERNOULLI):
+            total = w * (total + number)
+        return total / z + 0.5 * w
 
     return np.asarray(tail(z + n) - tail(z) - n / (z + n) / z)
