@@ -212,6 +212,14 @@ def survival_if_alive(params: Params, horizon: Array, frequency: Array, recency:
     return np.broadcast_to(lived, np.broadcast_shapes(np.shape(lived), np.shape(frequency)))
 
 
+def lifetime_if_alive(params: Params, frequency: Array, recency: Array, T: Array) -> Array:
+    """Return the expected opportunities as a customer from T on: (δ+T)/(γ−1), infinite for γ of at most 1."""
+    gamma, delta = params.gamma, params.delta
+    with np.errstate(divide="ignore"):
+        mean = np.where(np.asarray(gamma) > 1, np.add(delta, T) / np.maximum(np.subtract(gamma, 1), 0), np.inf)
+    return np.broadcast_to(mean, np.broadcast_shapes(mean.shape, np.shape(frequency)))
+
+
 def opportunities_alive(gamma: Array, delta: Array, t: Array) -> Array:
     """Return the expected opportunities, of the next t, at which a customer still is one.
 
@@ -262,6 +270,17 @@ def mass_if_alive(params: Params, count: Array, horizon: Array, frequency: Array
     terms = log_terms(later, np.minimum(k, h)[:, None], last, still)
     chance = np.exp(np.where(np.isnan(last), -np.inf, terms + ways)).sum(axis=1)
     return np.asarray(np.where(k > h, 0.0, chance)).reshape(shape)
+
+
+def purchase_if_alive(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
+    """Probability of at least one purchase at the next `horizon` opportunities: the sum over the first one taken."""
+    shape, (alpha, beta, gamma, delta, h, x, n) = as_rows(*params, horizon, frequency, T)
+    buys, misses, stay = (value[:, None] for value in (alpha + x, beta + n - x, delta + n))
+    before = np.arange(h.max(initial=0))  # opportunities missed before
+    missed = log_rising(misses, before) - log_rising(buys + misses, before)
+    there = -log_rising_ratio(stay, gamma[:, None], before + 1)
+    first = np.exp(missed + there) * buys / (buys + misses + before)
+    return np.asarray(np.where(before < h[:, None], first, 0.0).sum(axis=1)).reshape(shape)
 
 
 def residual_purchases_if_alive(
@@ -332,10 +351,12 @@ BG_BB = PurchaseModel(
     limit=limit,
     probability_alive=probability_alive,
     survival_if_alive=survival_if_alive,
+    lifetime_if_alive=lifetime_if_alive,
     expected_purchases=expected_purchases,
     purchases_if_alive=purchases_if_alive,
     conditional_expected_purchases=conditional_expected_purchases,
     mass_if_alive=mass_if_alive,
+    purchase_if_alive=purchase_if_alive,
     residual_purchases_if_alive=residual_purchases_if_alive,
     simulate=simulate,
 )

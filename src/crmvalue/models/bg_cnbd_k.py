@@ -182,6 +182,22 @@ def survival_if_alive(params: Params, horizon: Array, frequency: Array, recency:
     return phases.expectation(phases.survival, *ahead(params, horizon, frequency, recency, T))
 
 
+def lifetime_if_alive(params: Params, frequency: Array, recency: Array, T: Array) -> Array:
+    """Return the expected time as a customer from T on: E(1/p) gaps of k events, less those since the last purchase."""
+    shape, rows = as_rows(*ahead(params, np.asarray(1.0), frequency, recency, T))
+    state = phases.Ahead(*rows)
+    gaps = bg_nbd.purchases_for_ever(state.a, state.b)
+    share = state.silence / state.scale
+    weight, total, whole = np.ones(len(gaps)), np.zeros(len(gaps)), np.zeros(len(gaps))
+    for j in range(phases.most(state.k)):
+        there = np.where(state.k > j, weight, 0.0)
+        events = np.where(np.isinf(gaps), np.inf, state.k * gaps - j)
+        total += np.where(there > 0, there * events * bg_nbd.mean_gap(state.shape + j, state.scale), 0.0)
+        whole += there
+        weight = weight * (state.shape + j) / (j + 1) * share
+    return (total / whole).reshape(shape)
+
+
 def expected_purchases(params: Params, t: Array) -> Array:
     """Repeat purchases up to t that a new customer is expected to make."""
     none = np.zeros(np.shape(t))
@@ -217,6 +233,11 @@ def mass_if_alive(params: Params, count: Array, horizon: Array, frequency: Array
     return np.asarray(np.where(np.asarray(count) > 0, bought, exactly))
 
 
+def purchase_if_alive(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
+    """Probability of at least one purchase in (T, T + horizon]: she does not leave before it."""
+    return phases.chance_of_at_least(np.ones(1), ahead(params, horizon, frequency, recency, T))
+
+
 def residual_purchases_if_alive(
     params: Params, rate: float, start: float, stop: float, frequency: Array, recency: Array, T: Array
 ) -> Array:
@@ -226,10 +247,12 @@ def residual_purchases_if_alive(
     """
     shape, rows = as_rows(*ahead(params, np.asarray(start), frequency, recency, T))
     state = phases.Ahead(*rows)
-    if rate == 0 and np.isinf(stop):  # her purchases until she leaves: the mean of 1/p, less those before `start`
-        with np.errstate(divide="ignore"):
-            total = np.where(state.a > 1, (state.a + state.b - 1) / np.maximum(state.a - 1, 0), np.inf)
-        return (total - phases.expectation(phases.purchases, *state)).reshape(shape)
+    if rate == 0 and np.isinf(stop):  # the mean of (1−p)^N/p: 1/p moves the weight of p to Beta(a − 1, b)
+        later = np.ones(len(state.k))
+        if start > 0:
+            one_less = state._replace(a=np.where(state.a > 1, state.a - 1, 1.0))
+            later = phases.expectation(phases.survival, *one_less)
+        return (bg_nbd.purchases_for_ever(state.a, state.b) * later).reshape(shape)
     if start == 0 and np.isinf(stop):
         return discounted_for_ever(rate, state).reshape(shape)
     total = np.empty(len(state.k))
@@ -279,10 +302,12 @@ BG_CNBD_K = PurchaseModel(
     limit=limit,
     probability_alive=probability_alive,
     survival_if_alive=survival_if_alive,
+    lifetime_if_alive=lifetime_if_alive,
     expected_purchases=expected_purchases,
     purchases_if_alive=purchases_if_alive,
     conditional_expected_purchases=conditional_expected_purchases,
     mass_if_alive=mass_if_alive,
+    purchase_if_alive=purchase_if_alive,
     residual_purchases_if_alive=residual_purchases_if_alive,
     simulate=simulate,
 )

@@ -211,6 +211,24 @@ def survival_if_alive(params: Params, horizon: Array, frequency: Array, recency:
     return mean_power(r + frequency, horizon / (alpha + T), a, b + frequency)
 
 
+def lifetime_if_alive(params: Params, frequency: Array, recency: Array, T: Array) -> Array:
+    """Return the expected time as a customer from T on: a mean gap E(1/λ) for each of E(1/p) purchases to come."""
+    r, alpha, a, b = params
+    return mean_gap(r + frequency, alpha + T) * purchases_for_ever(a, b + frequency)
+
+
+def mean_gap(shape: Array, scale: Array) -> Array:
+    """Return the mean of 1/λ over λ ~ Gamma(shape, scale); infinite for a shape of at most 1."""
+    with np.errstate(divide="ignore"):
+        return np.where(shape > 1, scale / np.maximum(shape - 1, 0), np.inf)
+
+
+def purchases_for_ever(a: float | Array, b: Array) -> Array:
+    """Return the mean of 1/p over p ~ Beta(a, b); infinite for a of at most 1."""
+    with np.errstate(divide="ignore"):
+        return np.where(np.asarray(a) > 1, (a + b - 1) / np.maximum(np.subtract(a, 1), 0), np.inf)
+
+
 def expected_purchases(params: Params, t: Array) -> Array:
     """Repeat purchases up to t that a new customer is expected to make, eq. 9."""
     r, alpha, a, b = params
@@ -248,6 +266,11 @@ def mass_if_alive(params: Params, count: Array, horizon: Array, frequency: Array
     return np.asarray(np.where(np.asarray(count) > 0, bought, exactly))
 
 
+def purchase_if_alive(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
+    """Probability of at least one purchase in (T, T + horizon]: she does not leave before it."""
+    return nbd.purchase_if_alive(nbd.Params(params.r, params.alpha), horizon, frequency, recency, T)
+
+
 def residual_purchases_if_alive(
     params: Params, rate: float, start: float, stop: float, frequency: Array, recency: Array, T: Array
 ) -> Array:
@@ -257,10 +280,9 @@ def residual_purchases_if_alive(
     """
     given = np.broadcast_arrays(params.r + frequency, params.alpha + T, params.a, params.b + frequency)
     shape, scale, a, b = (np.asarray(value, dtype=float).ravel() for value in given)
-    if rate == 0 and np.isinf(stop):  # her purchases until she leaves: the mean of 1/p, less those before `start`
-        with np.errstate(divide="ignore"):
-            total = np.where(a > 1, (a + b - 1) / np.maximum(a - 1, 0), np.inf)
-        return (total - purchases_until_dropout(shape, start / scale, a, b)).reshape(given[0].shape)
+    if rate == 0 and np.isinf(stop):  # the mean of (1−p)^N/p: 1/p moves the weight of p to Beta(a − 1, b)
+        later = mean_power(shape, start / scale, np.where(a > 1, a - 1, 1.0), b)
+        return (purchases_for_ever(a, b) * later).reshape(given[0].shape)
     if start == 0 and np.isinf(stop):
         none = np.zeros(len(shape))
         at_random = Ahead(none + 1, shape, scale, none, a, b, none)  # every event is a purchase
@@ -312,10 +334,12 @@ BG_NBD = PurchaseModel(
     probability_alive=probability_alive,
     alive_of_many=alive_of_many,
     survival_if_alive=survival_if_alive,
+    lifetime_if_alive=lifetime_if_alive,
     expected_purchases=expected_purchases,
     purchases_if_alive=purchases_if_alive,
     conditional_expected_purchases=conditional_expected_purchases,
     mass_if_alive=mass_if_alive,
+    purchase_if_alive=purchase_if_alive,
     residual_purchases_if_alive=residual_purchases_if_alive,
     simulate=simulate,
 )

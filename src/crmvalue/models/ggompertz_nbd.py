@@ -267,6 +267,12 @@ def discounted_time(b: Array, s: Array, B: Array, length: Array, rate: float) ->
     return total
 
 
+def lifetime_if_alive(params: Params, frequency: Array, recency: Array, T: Array) -> Array:
+    """Return the expected time as a customer from T on, which is always finite."""
+    shape, (b, s, B, _) = as_rows(params.b, params.s, older(params.b, params.beta, T), frequency)
+    return discounted_time(b, s, B, np.full(len(b), np.inf), 0.0).reshape(shape)
+
+
 def expected_purchases(params: Params, t: Array) -> Array:
     """Repeat purchases up to t that a new customer is expected to make."""
     return purchases_if_alive(params, t, np.zeros(1), np.zeros(1), np.zeros(1)).reshape(
@@ -305,6 +311,21 @@ def mass_if_alive(params: Params, count: Array, horizon: Array, frequency: Array
         growth = calendar(b_[part, None], B[part, None], H) / own_A
         leaves = own_s * np.exp(log_negative_binomial(own_k, own_n, growth) - own_s * H)
         chance[part] += np.einsum("ij,ij->i", weight, leaves)
+    return chance.reshape(shape)
+
+
+def purchase_if_alive(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
+    """Probability of at least one purchase in (T, T + horizon]: the integral over the moment of the first."""
+    r, alpha, b, s, beta = params
+    shape, (h, n, A, b_, s_, B) = as_rows(horizon, r + frequency, alpha + T, b, s, older(b, beta, T))
+    end = np.minimum(operational(b_, B, h), np.maximum(-np.log(B), 0) + NEGLIGIBLE / s_)
+    chance = np.zeros(len(h))
+    for part, H, weight in stages(*stage_limits(A / (n + 1), b_, s_, B), end):
+        own_b, own_B, own_n, own_A = (value[part, None] for value in (b_, B, n, A))
+        u = calendar(own_b, own_B, H)
+        pace = 1 / (own_b * (1 + np.exp(-H) * (1 - own_B) / own_B))
+        density = own_n / own_A * np.exp(-(own_n + 1) * np.log1p(u / own_A) - s_[part, None] * H)
+        chance[part] += np.einsum("ij,ij->i", weight, pace * density)
     return chance.reshape(shape)
 
 
@@ -347,10 +368,12 @@ GGOMPERTZ_NBD = PurchaseModel(
     limit=limit,
     probability_alive=probability_alive,
     survival_if_alive=survival_if_alive,
+    lifetime_if_alive=lifetime_if_alive,
     expected_purchases=expected_purchases,
     purchases_if_alive=purchases_if_alive,
     conditional_expected_purchases=conditional_expected_purchases,
     mass_if_alive=mass_if_alive,
+    purchase_if_alive=purchase_if_alive,
     residual_purchases_if_alive=residual_purchases_if_alive,
     simulate=simulate,
 )

@@ -52,6 +52,11 @@ def survival_if_alive(params: Params, horizon: Array, frequency: Array, recency:
     return bg_cnbd_k.survival_if_alive(one_stay_later(params), horizon, frequency, recency, T)
 
 
+def lifetime_if_alive(params: Params, frequency: Array, recency: Array, T: Array) -> Array:
+    """Return the expected time as a customer from T on."""
+    return bg_cnbd_k.lifetime_if_alive(one_stay_later(params), frequency, recency, T)
+
+
 def expected_purchases(params: Params, t: Array) -> Array:
     """Repeat purchases up to t that a new customer is expected to make, if she stays after the first of all."""
     stays = params.b / np.add(params.a, params.b)
@@ -72,6 +77,11 @@ def conditional_expected_purchases(params: Params, horizon: Array, frequency: Ar
 def mass_if_alive(params: Params, count: Array, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Probability of `count` purchases in (T, T + horizon] if she is a customer at T."""
     return bg_cnbd_k.mass_if_alive(one_stay_later(params), count, horizon, frequency, recency, T)
+
+
+def purchase_if_alive(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
+    """Probability of at least one purchase in (T, T + horizon] if she is a customer at T."""
+    return bg_cnbd_k.purchase_if_alive(params, horizon, frequency, recency, T)
 
 
 def residual_purchases_if_alive(
@@ -102,10 +112,12 @@ MBG_CNBD_K = PurchaseModel(
     limit=limit,
     probability_alive=probability_alive,
     survival_if_alive=survival_if_alive,
+    lifetime_if_alive=lifetime_if_alive,
     expected_purchases=expected_purchases,
     purchases_if_alive=purchases_if_alive,
     conditional_expected_purchases=conditional_expected_purchases,
     mass_if_alive=mass_if_alive,
+    purchase_if_alive=purchase_if_alive,
     residual_purchases_if_alive=residual_purchases_if_alive,
     simulate=simulate,
 )

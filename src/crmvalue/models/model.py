@@ -63,6 +63,9 @@ class PurchaseModel:
     survival_if_alive: Callable[
         ..., Array
     ]  # (params, horizon, frequency, recency, T) -> still a customer at T + horizon
+    lifetime_if_alive: Callable[
+        ..., Array
+    ]  # (params, frequency, recency, T) -> expected time as a customer from T on; infinite if so
     expected_purchases: Callable[..., Array]  # (params, t) -> of a new customer up to t after her first purchase
     purchases_if_alive: Callable[
         ..., Array
@@ -71,6 +74,7 @@ class PurchaseModel:
     mass_if_alive: Callable[
         ..., Array
     ]  # (params, count, horizon, frequency, recency, T) -> of `count` in (T, T + horizon]
+    purchase_if_alive: Callable[..., Array]  # (params, horizon, frequency, recency, T) -> chance of at least one
     residual_purchases_if_alive: Callable[
         ..., Array
     ]  # (params, rate, start, stop, frequency, recency, T) -> discounted

@@ -109,6 +109,11 @@ def survival_if_alive(params: Params, horizon: Array, frequency: Array, recency:
     return np.ones_like(params.r * params.alpha * frequency * horizon * T)
 
 
+def lifetime_if_alive(params: Params, frequency: Array, recency: Array, T: Array) -> Array:
+    """Return the expected time as a customer from T on: without end."""
+    return np.full_like(params.r * params.alpha * frequency * T, np.inf)
+
+
 def expected_purchases(params: Params, t: Array) -> Array:
     """Purchases up to t that a new customer is expected to make."""
     return np.asarray(params.r * np.divide(t, params.alpha))
@@ -128,6 +133,12 @@ def mass_if_alive(params: Params, count: Array, horizon: Array, frequency: Array
     """Probability of `count` purchases in (T, T + horizon]: negative binomial."""
     r, alpha = params
     return np.exp(log_negative_binomial(count, r + frequency, horizon / (alpha + T)))
+
+
+def purchase_if_alive(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
+    """Probability of at least one purchase in (T, T + horizon]: 1 − [(α+T) / (α+T+horizon)]^(r+x)."""
+    r, alpha = params
+    return -np.expm1(-(r + frequency) * np.log1p(horizon / (alpha + T)))
 
 
 def residual_purchases_if_alive(
@@ -166,10 +177,12 @@ NBD = PurchaseModel(
     limit=limit,
     probability_alive=probability_alive,
     survival_if_alive=survival_if_alive,
+    lifetime_if_alive=lifetime_if_alive,
     expected_purchases=expected_purchases,
     purchases_if_alive=purchases_if_alive,
     conditional_expected_purchases=conditional_expected_purchases,
     mass_if_alive=mass_if_alive,
+    purchase_if_alive=purchase_if_alive,
     residual_purchases_if_alive=residual_purchases_if_alive,
     simulate=simulate,
 )

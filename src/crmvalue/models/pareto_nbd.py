@@ -219,6 +219,14 @@ def survival_if_alive(params: Params, horizon: Array, frequency: Array, recency:
     return np.broadcast_to(lived, np.broadcast_shapes(np.shape(lived), np.shape(frequency)))
 
 
+def lifetime_if_alive(params: Params, frequency: Array, recency: Array, T: Array) -> Array:
+    """Return the expected time as a customer from T on: (β+T)/(s−1), infinite for s of at most 1."""
+    s, beta = params.s, params.beta
+    with np.errstate(divide="ignore"):
+        mean = np.where(np.asarray(s) > 1, np.add(beta, T) / np.maximum(np.subtract(s, 1), 0), np.inf)
+    return np.broadcast_to(mean, np.broadcast_shapes(mean.shape, np.shape(frequency)))
+
+
 def expected_purchases(params: Params, t: Array) -> Array:
     """Repeat purchases up to t that a new customer is expected to make, eq. 17 of [2]_."""
     r, alpha, s, beta = params
@@ -264,6 +272,25 @@ def mass_if_alive(params: Params, count: Array, horizon: Array, frequency: Array
     factor = log_choices(n, k) + np.log(s_)
     leaves = np.exp(factor + log_concave_integral(log_density, np.log(np.minimum(A, B)), np.log(h)))
     return np.asarray(stays + leaves).reshape(shape)
+
+
+def purchase_if_alive(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
+    """Probability of at least one purchase in (T, T + horizon] if she is a customer at T.
+
+    The integral over the moment u of the first: (r+x)/(α+T) [(α+T)/(α+T+u)]^(r+x+1) [(β+T)/(β+T+u)]^s.
+    """
+    r, alpha, s, beta = params
+    shape, (h, n, A, s_, B) = as_rows(horizon, r + frequency, alpha + T, s, beta + T)
+    by_rate, by_leaving = (
+        scale * np.expm1(np.minimum(NEGLIGIBLE / power, 600.0)) for scale, power in ((A, n), (B, s_))
+    )
+    length = np.minimum(h, np.minimum(by_rate, by_leaving))
+    chance = np.empty(len(h))
+    for rows, u, weight, width in from_zero(np.minimum(A, B), length):
+        own = (rows, None)
+        quiet = (n[own] + 1) * np.log1p(u / A[own]) + s_[own] * np.log1p(u / B[own])
+        chance[rows] = width * (n / A)[rows] * np.einsum("ij,ij->i", weight, np.exp(-quiet))
+    return chance.reshape(shape)
 
 
 def residual_purchases_if_alive(
@@ -321,10 +348,12 @@ PARETO_NBD = PurchaseModel(
     probability_alive=probability_alive,
     alive_of_many=departure_table.probability_alive,
     survival_if_alive=survival_if_alive,
+    lifetime_if_alive=lifetime_if_alive,
     expected_purchases=expected_purchases,
     purchases_if_alive=purchases_if_alive,
     conditional_expected_purchases=conditional_expected_purchases,
     mass_if_alive=mass_if_alive,
+    purchase_if_alive=purchase_if_alive,
     residual_purchases_if_alive=residual_purchases_if_alive,
     simulate=simulate,
 )

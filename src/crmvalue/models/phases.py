@@ -272,4 +272,4 @@ def chance_of_at_least(m: Array, ahead: Ahead) -> Array:
         weight = weight * (n + j - 1) / j * share
         tail = negative_binomial_tail(np.maximum(m * k - j, 1), n + j, horizon / scale)
         total = total + np.where(np.asarray(k) > j, weight * tail, 0.0)
-    return np.asarray(total)
+    return np.minimum(total, 1.0)
