@@ -123,11 +123,11 @@ def start(frequency: Array, monetary_value: Array, counts: IntArray) -> Params:
     """Moments of log spend: its variance among customers is about 1/(q − ½) + 1/(p − ½)x, with x purchases each."""
     weights = counts / counts.sum()
     spend, few = np.log(monetary_value), 1 / frequency
-    level, fewness = float(weights @ spend), float(weights @ few)
+    level, fewness = float(weights.dot(spend)), float(weights.dot(few))
     squares, fewer = (spend - level) ** 2, weights * (few - fewness)
-    slope = float(fewer @ squares) / max(float(fewer @ few), 1e-9)
+    slope = float(fewer.dot(squares)) / max(float(fewer.dot(few)), 1e-9)
     p = 0.5 + 1 / min(max(slope, 0.02), 2.0)
-    q = 0.5 + 1 / min(max(float(weights @ squares) - fewness / (p - 0.5), 0.05), 0.6)
+    q = 0.5 + 1 / min(max(float(weights.dot(squares)) - fewness / (p - 0.5), 0.05), 0.6)
     return Params(p=p, q=q, v=math.exp(level) * (q - 0.5) / (p - 0.5 * fewness))
 
 
