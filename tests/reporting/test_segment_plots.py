@@ -119,6 +119,13 @@ def test_the_whale_ends_at_all_value_and_its_top_is_marked(ax: Axes) -> None:
     assert max(curve) == pytest.approx(gains)
 
 
+def test_a_whale_that_hardly_rises_above_all_value_has_no_mark(ax: Axes) -> None:
+    nearly = pd.DataFrame({"customer_id": range(400), "total_spend": [50.0] * 399 + [-10.0]})
+    plots.plot_whale(concentration(nearly), ax)
+    assert len(ax.lines) == 2
+    assert not ax.texts
+
+
 def test_the_map_of_movement_shows_only_segments_with_customers(ax: Axes) -> None:
     segments = segment_customers(score_rfm(SUMMARY))
     moved = segment_migration(segments, segments)

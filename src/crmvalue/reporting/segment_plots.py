@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         ValueTiers,
     )
 
+HUMP = 1.005  # share of all value that is written as more than 100 %
 MOST_SCORES = 20  # rows and columns of a heat map that can be read
 
 
@@ -163,7 +164,7 @@ def plot_whale(result: Concentration, ax: Axes) -> Axes:
     ax.axhline(1, color=PALETTE["stone"], lw=1, ls=(0, (4, 3)))
     ax.plot(best, reached, color=PALETTE["blue"], lw=2.2)
     at = int(np.nanargmax(reached)) if np.isfinite(reached).any() else 0
-    if result.n_losses and np.isfinite(reached).any():
+    if reached[at] >= HUMP:
         ax.plot([best[at]], [reached[at]], "o", color=PALETTE["orange"], ms=6)
         side: Literal["left", "center", "right"] = "left" if best[at] < 0.3 else "center" if best[at] < 0.7 else "right"
         text = f"best {share_text(best[at], 0)}: {share_text(reached[at], 0)}"
