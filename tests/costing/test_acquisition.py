@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -38,6 +39,13 @@ def by_name(frame: Any, name: str) -> dict[Any, dict[str, Any]]:
     table = to_pandas(frame)
     return {None if row[name] != row[name] or row[name] is None else row[name]: row
             for row in table.to_dict("records")}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SimpleResult:
+    """What customer_value returns, but for all that is not needed here."""
+
+    frame: pd.DataFrame
 
 
 def test_cost_by_channel_is_the_same_on_every_engine(as_engine: Callable[[pd.DataFrame], Any]):
@@ -88,8 +96,14 @@ def test_blended_cost_is_one_row():
 
 def test_value_is_set_against_the_loaded_cost():
     value = pd.DataFrame({"customer_id": ["ann", "bob", "old"], "value": [100.0, 300.0, 5000.0]})
-    rows = by_name(acquisition_cost(LINES, ORDERS_WITH_CHANNEL, value=value).frame, "channel")
+    found = acquisition_cost(LINES, ORDERS_WITH_CHANNEL, value=value)
+    rows = by_name(found.frame, "channel")
     assert rows["web"]["value"] == 200.0
+    known = len(value[value["customer_id"] != "old"])  # who has bought before is not new
+    assert found.assumptions[-1].startswith(f"No value is known of {found.new_customers - known:,} new customers")
+    some = acquisition_cost(LINES, ORDERS_WITH_CHANNEL, value=value.iloc[[0]])
+    assert by_name(some.frame, "channel")["web"]["value"] == 100.0
+    assert some.assumptions[-1].startswith(f"No value is known of {found.new_customers - 1:,} new customers")
     assert rows["web"]["value_to_cost"] == pytest.approx(200 / 103.505)
     assert math.isnan(rows["fair"]["value"])
     assert math.isnan(rows["fair"]["value_to_cost"])
@@ -133,6 +147,13 @@ def test_spend_in_the_table_and_left_out_is_the_ledger_to_the_cent(lines, orders
     assert in_table + round(100 * found.unmatched_spend) == sum(row[3] for row in lines)
     assert found.new_customers + found.unmatched_customers == bought["customer_id"].nunique()
     assert found.frame["new_customers"].sum() == found.new_customers
+
+
+def test_values_are_taken_from_a_result_as_from_its_frame():
+    value = pd.DataFrame({"customer_id": ["ann", "bob"], "value": [100.0, 300.0]})
+    result = SimpleResult(frame=value)
+    expected = acquisition_cost(LINES, ORDERS_WITH_CHANNEL, value=value).frame
+    assert acquisition_cost(LINES, ORDERS_WITH_CHANNEL, value=result).frame.equals(expected)
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ def test_churn_cost_is_the_same_on_every_engine(as_engine: Callable[[pd.DataFram
 
 def test_values_of_customers_who_left_are_lost_and_unknown_ones_stay_missing():
     value = pd.DataFrame({"customer_id": ["a", "c", "b"], "value": [70.0, 1000.0, 30.5]})
+    assert churn_cost(ORDERS, inactive_after=100, value=value.iloc[:0]).unknown == 3
     found = churn_cost(ORDERS, inactive_after=100, value=value)
     assert (found.contribution_lost, found.unknown, found.total) == (100.5, 1, 100.5)
     assert found.frame["lost"].isna().sum() == 1
@@ -60,7 +61,10 @@ def test_nobody_who_left_costs_nothing():
         ({"margin": 0.5, "word_of_mouth": -1}, r"^word_of_mouth: got -1"),
         ({"margin": 0.5, "inactive_after": 0}, r"^inactive_after: got 0"),
         ({"margin": 0.5, "ledger": LINES.drop(columns="stage")}, r"^ledger: column 'stage' is missing"),
-        ({"value": pd.DataFrame({"customer_id": ["a", "a"], "value": 1.0})}, r"^value: a customer is there more"),
+        (
+            {"value": pd.DataFrame({"customer_id": ["a", "a"], "value": 1.0})},
+            r"^value, column 'customer_id': customer there again in 1 of 2 rows \(customer a\)",
+        ),
         ({"margin": 0.5, "observation_end": "2000-01-01"}, r"^observation_end: 2000-01-01 is before"),
     ],
 )

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from crmvalue._core import frames
-from crmvalue._core.checks import require_rows
 from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import number_text, result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame, IntArray
 from crmvalue.costing.apportion import split, to_cents, weights_of
-from crmvalue.costing.grouping import group_rows, match
+from crmvalue.costing.grouping import group_rows
 from crmvalue.costing.ledger import Ledger, as_ledger
 from crmvalue.costing.lines import read_lines, without_blanks
 from crmvalue.costing.newcomers import Newcomers, newcomers
 from crmvalue.costing.purchases import transactions_with
+from crmvalue.costing.worth import worth_of
 from crmvalue.data.transactions import Transactions
 from crmvalue.errors import InputError
 from crmvalue.finance.exact_sums import CENTS, exact_sum, exact_sums
@@ -83,7 +83,7 @@ def acquisition_cost(
     lag : int
         Months from the spend to the first purchase: with 1, the spend of January won the customers of February.
     value : frame, optional
-        Columns customer_id and value, such as ``customer_value(...).frame``.
+        Columns customer_id and value, such as ``customer_value(...)``.
 
     Returns
     -------
@@ -140,8 +140,11 @@ def acquisition_cost(
     heads = np.bincount(head_group, minlength=len(next(iter(keys.values()))) if keys else 1)
     table = spend_table(keys, tag, lines["amount"][matched], lines["category"][matched], spend_group, heads)
     paid, loaded = table["paid_spend"], table["loaded_spend"]
+    without_value = 0
     if value is not None:
-        table |= values_of(value, found.names[won], head_group, table["loaded_cost"])
+        worth = worth_of(value, found.names[won])
+        without_value = int(np.isnan(worth).sum())
+        table |= values_of(worth, head_group, table["loaded_cost"])
     order = np.lexsort((-loaded, keys["month"])) if "month" in keys else np.argsort(-loaded, kind="stable")
     order = order[((heads > 0) | (paid != 0) | (loaded != 0))[order]]  # the row of nobody may have been shared out
     total_paid, total, count = exact_sum(paid), exact_sum(loaded), int(heads.sum())
@@ -157,7 +160,7 @@ def acquisition_cost(
         loaded_cost=float(cost_of_one(np.array([total]), np.array([count]))[0]),
         unmatched_spend=left,
         unmatched_customers=late,
-        assumptions=words(tag, int(lag), low, high, left, late),
+        assumptions=words(tag, int(lag), low, high, left, late, without_value),
     )
 
 
@@ -239,16 +242,8 @@ def cost_of_one(spend: Array, heads: IntArray) -> Array:
     return np.divide(spend, heads, out=nobody, where=heads > 0)
 
 
-def values_of(value: Frame, names: AnyArray, group: IntArray, cost: Array) -> dict[str, AnyArray]:
+def values_of(worth: Array, group: IntArray, cost: Array) -> dict[str, AnyArray]:
     """Mean value of the new customers of each group, and its ratio to their cost."""
-    rows = frames.open_frame(value, argument="value", needs=["customer_id", "value"])
-    found = frames.to_arrays(frames.read_numbers(rows, "value", argument="value"), ["customer_id", "value"])
-    _, first = np.unique(found["customer_id"].astype(str), return_index=True)
-    once = np.zeros(len(found["value"]), dtype=bool)
-    once[first] = True
-    require_rows(once, "value, column 'customer_id'", "customer there again", "Pass one row a customer.")
-    place = match(names, found["customer_id"])
-    worth = np.where(place >= 0, found["value"][np.maximum(place, 0)], np.nan)
     ok = np.isfinite(worth)
     sums = np.bincount(group[ok], weights=worth[ok], minlength=len(cost))
     counts = np.bincount(group[ok], minlength=len(cost))
@@ -257,7 +252,9 @@ def values_of(value: Frame, names: AnyArray, group: IntArray, cost: Array) -> di
     return {"value": mean, "value_to_cost": ratio}
 
 
-def words(tag: str | None, lag: int, low: int, high: int, left: float, late: int) -> tuple[str, ...]:
+def words(
+    tag: str | None, lag: int, low: int, high: int, left: float, late: int, without_value: int
+) -> tuple[str, ...]:
     """Say what the cost rests on."""
     first, last = np.datetime64(low, "M"), np.datetime64(high, "M")
     said = [
@@ -270,4 +267,6 @@ def words(tag: str | None, lag: int, low: int, high: int, left: float, late: int
         said.append(f"Loaded lines that name no {tag} are shared in proportion to paid spend.")
     if left or late:
         said.append(f"Left out: spend of {number_text(left)} and {late:,} new customers of months without the other.")
+    if without_value:
+        said.append(f"No value is known of {without_value:,} new customers: they are in no mean.")
     return tuple(said)

@@ -17,6 +17,7 @@ from crmvalue.costing.grouping import match, ranked
 from crmvalue.costing.ledger import Ledger, as_ledger
 from crmvalue.costing.lines import read_lines
 from crmvalue.costing.purchases import to_whole_cents
+from crmvalue.costing.worth import worth_of
 from crmvalue.data.cohorts import last_observed_day
 from crmvalue.data.summary import summarize_customers
 from crmvalue.data.transactions import Transactions, as_transactions
@@ -70,8 +71,8 @@ def churn_cost(
     inactive_after : int
         Days without a purchase after which a customer counts as one who left; at least 1.
     value : frame, optional
-        Columns customer_id and value: what each customer would have brought, such as ``customer_value(...).frame`` as
-        of a day on which she was still there.
+        Columns customer_id and value: what each customer would have brought, such as ``customer_value(...)`` as of a
+        day on which she was still there.
     margin : float, optional
         Without `value`: share of revenue kept, 0 to 1. The loss is then what she brought in the 365 days that end with
         her last purchase, times `years`.
@@ -154,17 +155,6 @@ def words(how: str, word_of_mouth: float, spend: float, unknown: int) -> tuple[s
     if unknown:
         said.append(f"{unknown:,} customers who left have no value: their loss is missing, not 0.")
     return tuple(said)
-
-
-def worth_of(value: Frame, names: AnyArray) -> Array:
-    """Value of each customer, NaN where it is not known; a customer who is there twice is an error."""
-    rows = frames.open_frame(value, argument="value", needs=["customer_id", "value"])
-    found = frames.to_arrays(frames.read_numbers(rows, "value", argument="value"), ["customer_id", "value"])
-    _, distinct = ranked(found["customer_id"])
-    if len(distinct) < len(found["customer_id"]):
-        raise InputError("value: a customer is there more than once. Pass one row a customer.")
-    place = match(names, found["customer_id"])
-    return np.where(place >= 0, found["value"].astype(float)[np.maximum(place, 0)], np.nan)
 
 
 def recent_spend(transactions: Transactions, table: dict[str, AnyArray], end: np.datetime64) -> Array:
