@@ -101,12 +101,19 @@ def test_equal_remainders_are_rounded_up_from_the_first():
     assert parts_of(1500, np.ones(1000)).tolist() == [2] * 500 + [1] * 500
 
 
+def test_rounding_to_a_sum_takes_cents_away_as_well():
+    assert round_to_sum(np.array([6.845e15, 1.655e15 + 1]), 8_500_000_000_000_000).tolist() == [
+        6.845e15 - 1,
+        1.655e15 + 1,
+    ]
+
+
 @few
 @given(amounts=st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=30))
 def test_rounding_to_a_sum_keeps_each_amount_within_one(amounts):
     exact = np.array(amounts)
     total = np.floor(exact).sum() + round(float((exact - np.floor(exact)).sum()))
-    found = round_to_sum(exact, total)
+    found = round_to_sum(exact, int(total))
     assert found.sum() == total
     assert (np.abs(found - exact) <= 1).all()
 

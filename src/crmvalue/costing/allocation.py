@@ -213,15 +213,16 @@ def hand_on(
         return own, ""
     objects = np.array([0.0 if column is None else driver_weights(found, column).total for column in columns])
     between = read_services(services, known_pools(names), len(names))
+    total = sum(map(int, own.tolist()))
     if method == "reciprocal":
-        return round_to_sum(reciprocal(own, objects, between, names), own.sum()), ""
+        return round_to_sum(reciprocal(own, objects, between, names), total), ""
     usual = usual_order(own, objects, between)
     known = [str(name) for name in names]
     given = [order] if isinstance(order, str) else order
     first = [known.index(name) for name in spelled_options(given, known, "order").values()]
     closing = np.array([*first, *(place for place in usual.tolist() if place not in first)], dtype=np.int64)
     said = ", ".join(str(names[place]) for place in closing.tolist())
-    return round_to_sum(step_down(own, objects, between, closing), own.sum()), said
+    return round_to_sum(step_down(own, objects, between, closing), total), said
 
 
 def split_pools(handed: Array, found: Drivers, columns: Sequence[str | None]) -> tuple[Array, Array, Array]:

@@ -43,7 +43,9 @@ def weights_of(quantity: Array, room: Bytes | None = None) -> Weights:
         room = np.empty(len(quantity) + 1, dtype=np.uint8)
     codes = small_counts(quantity, room) if len(quantity) > VALUES else room[:0]
     if not len(codes):
-        return Weights(quantity=quantity, total=float(quantity.sum()), codes=codes, counts=np.zeros(0))
+        with np.errstate(over="ignore", invalid="ignore"):  # what has no finite sum is an error later
+            total = float(quantity.sum())
+        return Weights(quantity=quantity, total=total, codes=codes, counts=np.zeros(0))
     # two codes are read as one number of 16 bits: half as many to count
     pairs = np.bincount(codes.view(np.uint16), minlength=VALUES**2).reshape(VALUES, VALUES)
     counts = (pairs.sum(axis=0) + pairs.sum(axis=1)).astype(float)
@@ -184,10 +186,11 @@ def top_up(parts: Array, remainder: Array, missing: int) -> None:
     parts[np.flatnonzero(remainder == least)[: missing - int(np.count_nonzero(is_above))]] += 1
 
 
-def round_to_sum(amounts: Array, total: float) -> Array:
+def round_to_sum(amounts: Array, total: int) -> Array:
     """Round amounts of either sign to whole numbers that add up to `total`, their sum but for rounding."""
-    parts = np.floor(amounts)
-    missing = int(total - parts.sum())
-    if missing > 0:
-        top_up(parts, amounts - parts, missing)
+    parts, more = np.floor(amounts), np.zeros(len(amounts))
+    missing = total - sum(map(int, parts.tolist()))
+    if missing:  # too many only where amounts are so large that floats hold no fractions of them
+        top_up(more, np.sign(missing) * (amounts - parts), abs(missing))
+        parts += np.sign(missing) * more
     return parts
