@@ -56,6 +56,13 @@ def test_a_taxonomy_survives_json():
     assert CostTaxonomy(**record).to_dict() == COST_TAXONOMY.to_dict()
 
 
+def test_a_record_of_a_taxonomy_is_made_one_before_it_is_used():
+    with pytest.raises(
+        InputError, match=r"^taxonomy: got dict\. Pass a CostTaxonomy, such as CostTaxonomy\(\*\*record"
+    ):
+        prepare_ledger(lines(category=["it"]), taxonomy=COST_TAXONOMY.to_dict())
+
+
 def test_an_extended_taxonomy_knows_the_names_of_both():
     ours = COST_TAXONOMY.extended(
         categories={"travel": ["flights"], "it": ["Chat bot"]}, stages=["revival"], aliases={"差旅": "travel"}

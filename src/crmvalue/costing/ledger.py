@@ -200,7 +200,9 @@ def prepare_ledger(
     # A ledger is small: its columns are checked as arrays whatever the engine, and changed by expressions within it.
     lines = frames.to_arrays(rows, [name for name in used if name not in TAGS and name != "useful_life"])
     require_dated_amounts(lines["date"], lines["amount"], date=date, amount_name=amount)
-    known = taxonomy or COST_TAXONOMY
+    known = COST_TAXONOMY if taxonomy is None else taxonomy
+    if not isinstance(known, CostTaxonomy):
+        raise InputError(f"taxonomy: got {type(known).__name__}. Pass a CostTaxonomy, such as CostTaxonomy(**record).")
     rows = with_names(rows, lines, used, known)
     if useful_life is not None:
         rows = with_useful_life(rows, useful_life)
