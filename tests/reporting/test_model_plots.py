@@ -61,6 +61,17 @@ def test_every_plot_draws_at_any_width_and_returns_its_axes(tables, width):
         ax.figure.draw_without_rendering()
 
 
+def test_pictures_side_by_side_keep_their_keys_apart(tables):
+    figure = Figure(figsize=(16, 5))
+    axes = figure.subplots(1, 2)
+    for ax in axes:
+        plot_history_table(tables["history"], ax)
+    figure.draw_without_rendering()
+    left, right = (ax.get_legend().get_window_extent() for ax in axes)
+    assert left.x1 < right.x0
+    assert right.x0 >= axes[1].get_window_extent().x0
+
+
 def test_curves_are_those_of_the_table(tables):
     table = tables["tracking"]
     for cumulative, names in [

@@ -41,8 +41,15 @@ NARROW_INCHES = 6.0  # below this width a figure is for a phone: fewer ticks, no
 
 
 def is_narrow(ax: Axes) -> bool:
-    """Whether the figure is drawn for a phone."""
-    return float(ax.figure.bbox.width) / ax.figure.dpi < NARROW_INCHES
+    """Whether the figure is drawn for a phone, or as narrow beside others."""
+    return inches_of(ax) < NARROW_INCHES
+
+
+def inches_of(ax: Axes) -> float:
+    """Return the width of the figure, or of the share of this picture where several stand side by side."""
+    place = ax.get_subplotspec()
+    beside = place.get_gridspec().ncols / len(place.colspan) if place else 1
+    return float(ax.figure.bbox.width) / ax.figure.dpi / beside
 
 
 def write(
@@ -95,15 +102,16 @@ def tidy(ax: Axes, *, values_on: Literal["x", "y", "both"] | None) -> None:
 
 
 def legend(ax: Axes, *, handles: Sequence[Any] | None = None, columns: int = 2) -> None:
-    """Put the key above the picture, without a frame."""
+    """Put the key above the picture, without a frame: from the left of the figure, or of this picture of several."""
     from matplotlib.transforms import blended_transform_factory
 
+    left = ax.figure.transSubfigure if len(ax.figure.axes) == 1 else ax.transAxes
     shown = handles if handles is not None else ax.get_legend_handles_labels()[0]
     box = ax.legend(
         handles=shown,
         loc="lower left",
         bbox_to_anchor=(0, 1.0),
-        bbox_transform=blended_transform_factory(ax.figure.transSubfigure, ax.transAxes),
+        bbox_transform=blended_transform_factory(left, ax.transAxes),
         ncols=columns,
         frameon=False,
         fontsize=11 if is_narrow(ax) else 12,

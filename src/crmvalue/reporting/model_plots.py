@@ -9,13 +9,14 @@ import numpy as np
 from crmvalue._core.checks import require_columns, require_option
 from crmvalue._core.types import Array
 from crmvalue.errors import InputError
-from crmvalue.reporting.drawing import HEAT, PALETTE, is_narrow, legend, tidy
+from crmvalue.reporting.drawing import HEAT, PALETTE, inches_of, is_narrow, legend, tidy
 from crmvalue.reporting.formats import count_text, share_text
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+KEY_INCHES = 8.5  # width that a key of six steps takes in one row
 SHOWN = ("probability_alive", "expected_purchases")
 
 
@@ -189,7 +190,7 @@ def plot_history_table(
         Patch(color=colour, label=edge_text(low, high, value))
         for colour, low, high in zip(HEAT, edges, edges[1:], strict=False)
     ]
-    legend(ax, handles=handles, columns=3 if is_narrow(ax) else 6)
+    legend(ax, handles=handles, columns=6 if inches_of(ax) > KEY_INCHES else 3)
     return ax
 
 
