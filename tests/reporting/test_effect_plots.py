@@ -15,11 +15,14 @@ from crmvalue.effects.budget import allocate_budget
 from crmvalue.effects.comparison import before_after
 from crmvalue.effects.customer_base import CustomerBase
 from crmvalue.effects.differences import difference_in_differences
+from crmvalue.effects.estimate import estimate
 from crmvalue.effects.experiment import experiment_effect
 from crmvalue.effects.levers import retention_lever
 from crmvalue.effects.response import fit_response_curves
 from crmvalue.effects.series import interrupted_series
+from crmvalue.effects.several import compare_effects
 from crmvalue.effects.uplift import uplift_depth
+from crmvalue.reporting import drawing
 from crmvalue.reporting import effect_plots as plots
 
 
@@ -42,6 +45,12 @@ def experiment() -> Any:
 def comparison() -> Any:
     windows: dict[str, Any] = {"before": ("2023-01-01", "2023-02-28"), "after": ("2024-01-01", "2024-02-28")}
     return before_after(customers(), outcome="spend", by="arm", **windows)
+
+
+def several() -> Any:
+    values = {"spring": 0.4, "summer": 4.0, "autumn": 2.2}  # the last one would stand alone
+    known: dict[str, Any] = {"df": np.inf, "confidence": 0.95, "units": 1, "per": "customer"}
+    return compare_effects({name: estimate(value, 1.0, **known) for name, value in values.items()})
 
 
 def panel() -> Any:
@@ -85,6 +94,7 @@ def levers() -> Any:
 PICTURES: list[tuple[Callable[..., Axes], Callable[[], Any]]] = [
     (plots.plot_arms, experiment),
     (plots.plot_before_after, comparison),
+    (plots.plot_effect_comparison, several),
     (plots.plot_difference_in_differences, panel),
     (plots.plot_period_effects, panel),
     (plots.plot_interrupted_series, series),
@@ -116,6 +126,15 @@ def test_the_arms_are_drawn_at_their_lifts_with_their_intervals(ax: Axes) -> Non
         interval, point = ax.lines[2 * row : 2 * row + 2]
         assert interval.get_xdata() == pytest.approx([arm.lift.lower, arm.lift.upper])
         assert point.get_xdata() == pytest.approx([arm.lift.value])
+
+
+def test_of_several_effects_those_that_stand_are_in_colour(ax: Axes) -> None:
+    result = several()
+    plots.plot_effect_comparison(result, ax)
+    points = ax.lines[1:6:2]
+    assert [point.get_xdata()[0] for point in points] == result.effect.tolist()
+    assert [point.get_color() == drawing.PALETTE["blue"] for point in points] == [False, True, False]
+    assert ax.lines[4].get_xdata() == pytest.approx([result.lower[2], result.upper[2]])
 
 
 def test_the_gap_between_the_treated_and_what_they_would_have_had_is_the_effect(ax: Axes) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crmvalue._core.types import AnyArray, Array
+from crmvalue._core.types import AnyArray, Array, BoolArray
 from crmvalue.reporting.drawing import PALETTE, STACK, is_narrow, legend, money_axis, tidy, write
 from crmvalue.reporting.formats import count_text, money_short, money_tick, month_text, share_text, signed
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from crmvalue.effects.levers import Levers
     from crmvalue.effects.response import ResponseCurves
     from crmvalue.effects.series import InterruptedSeries
+    from crmvalue.effects.several import EffectComparison
     from crmvalue.effects.uplift import UpliftDepth
 
 DASHES = (0, (4, 3))
@@ -71,18 +72,45 @@ def plot_before_after(result: BeforeAfter, ax: Axes) -> Axes:
     return ax
 
 
+def plot_effect_comparison(result: EffectComparison, ax: Axes) -> Axes:
+    """Each of several effects with its corrected interval; those that stand in colour.
+
+    Parameters
+    ----------
+    result : EffectComparison
+        From `compare_effects`.
+    ax : matplotlib.axes.Axes
+        Where to draw.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The same `ax`.
+    """
+    ends = np.column_stack([result.effect, result.lower, result.upper])
+    draw_intervals([str(name) for name in result.names], ends, result.stands, ax, as_share=False)
+    ax.set_xlabel(f"Effect, {result.confidence:.0%} intervals of all together")
+    return ax
+
+
 def plot_estimates(names: Sequence[str], found: Sequence[Estimate], ax: Axes, *, as_share: bool) -> Axes:
     """Draw one row an estimate: a point, its interval, and the line of no effect."""
-    rows = np.arange(len(found))
-    for row, each in zip(rows, found, strict=True):
-        colour = "stone" if each.lower <= 0 <= each.upper else "blue"
-        ax.plot([each.lower, each.upper], [row, row], color=PALETTE[colour], lw=3, solid_capstyle="butt")
-        ax.plot([each.value], [row], "o", color=PALETTE[colour], ms=8)
-        text = signed(f"{100 * each.value:+.1f}%") if as_share else effect_label(each.value)
-        write(ax, (each.value, row - 0.14), text, ha="center", va="bottom", bold=True)
+    ends = np.array([[each.value, each.lower, each.upper] for each in found])
+    return draw_intervals(names, ends, (ends[:, 1] > 0) | (ends[:, 2] < 0), ax, as_share=as_share)
+
+
+def draw_intervals(names: Sequence[str], ends: Array, is_sure: BoolArray, ax: Axes, *, as_share: bool) -> Axes:
+    """Draw value, lower and upper end of each row, shape (n, 3); rows that are not sure in grey."""
+    rows = np.arange(len(ends))
+    for row, (value, lower, upper), sure in zip(rows, ends.tolist(), is_sure, strict=True):
+        colour = PALETTE["blue" if sure else "stone"]
+        ax.plot([lower, upper], [row, row], color=colour, lw=3, solid_capstyle="butt")
+        ax.plot([value], [row], "o", color=colour, ms=8)
+        text = signed(f"{100 * value:+.1f}%") if as_share else effect_label(value)
+        write(ax, (value, row - 0.14), text, ha="center", va="bottom", bold=True)
     ax.axvline(0, color=PALETTE["muted"], lw=1)
     ax.set_yticks(rows, list(names))
-    ax.set_ylim(len(found) - 0.5, -0.6)
+    ax.set_ylim(len(ends) - 0.5, -0.6)
     if as_share:
         ax.xaxis.set_major_formatter(lambda x, _: share_text(x, 0))
     elif max(map(abs, ax.get_xlim())) >= 1:  # below, money has too few decimals
