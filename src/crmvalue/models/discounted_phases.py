@@ -2,7 +2,7 @@
 
 With rate λ the next event comes before the clock with chance φ = λ / (λ + δ). Sums over purchases are geometric then,
 and what is left are the integrals over λ and over p, both by the trapezoidal rule in their logarithms, which converges
-exponentially where the integrand vanishes at both ends.
+exponentially where the integrand vanishes at both ends. A sinh makes steps longer in the tails.
 
 As in `special.mean_power`, the value f(1) at p = 1 is taken out of the mean over p, and integration by parts turns the
 rest into the mean of f − f(1) − (1−p) f'/(a+b) under Beta(a+1, b), in which nothing cancels.
@@ -19,48 +19,52 @@ from crmvalue._core.special import expit, gammaln, log_beta, power_window
 from crmvalue._core.types import Array, IntArray
 from crmvalue.models.phases import Ahead, chosen, most, quiet_sum
 
-NEGLIGIBLE = 42.0  # exp(−42) = 6e-19 does not reach the last digit of a sum
+NEGLIGIBLE = 35.0  # exp(−35) = 6e-16
 PAIRS_AT_ONCE = 49_152  # of λ and p: stay in the processor's cache
 
 
-class Grid(NamedTuple):
-    """Nodes x = log(λ · scale) and y = log p/(1−p) for each row: both ends, and how many steps."""
+class Axis(NamedTuple):
+    """Even steps in v, where x = middle + stretch · sinh(v): nodes are dense in the middle and rare in both tails."""
 
-    low: Array
-    high: Array
+    middle: Array
+    stretch: Array
+    begin: Array  # v at both ends
+    end: Array
     steps: Array
-    low_p: Array
-    high_p: Array
-    steps_p: Array
 
-    def parts(self) -> list[IntArray]:
-        """Return rows that need about as many nodes, so many at once as fit in the cache."""
-        pairs = (self.steps + 1) * (self.steps_p + 1)
-        order = np.argsort(pairs, kind="stable")
-        batch = np.cumsum(pairs[order]) // PAIRS_AT_ONCE
-        return np.split(order, np.flatnonzero(np.diff(batch)) + 1)
-
-    def nodes(self, rows: IntArray) -> tuple[Array, Array, Array, Array]:
-        """Return x and y of these rows, shape (rows, nodes), and their steps, shape (rows, 1)."""
-        found: list[Array] = []
-        for low, high, steps in (self[:3], self[3:]):
-            n = int(steps[rows].max())
-            step = ((high[rows] - low[rows]) / n)[:, None]
-            found += [low[rows, None] + step * np.arange(n + 1), step]
-        x, step, y, step_p = found
-        return x, y, step, step_p
+    def nodes(self, rows: IntArray) -> tuple[Array, Array]:
+        """Return x and its weights for these rows, as many nodes for each as the neediest wants."""
+        n = int(self.steps[rows].max())
+        step = ((self.end[rows] - self.begin[rows]) / n)[:, None]
+        v = self.begin[rows, None] + step * np.arange(n + 1)
+        middle, stretch = self.middle[rows, None], self.stretch[rows, None]
+        return middle + stretch * np.sinh(v), step * stretch * np.cosh(v)
 
 
-def grid_of(rate: float, ahead: Ahead) -> Grid:
-    """Return nodes for customers whose rate of events is Gamma(shape, scale), and their p is Beta(a, b)."""
+def axis_of(low: Array, middle: Array, high: Array, step: Array, stretch: Array) -> Axis:
+    """Return nodes from low to high that are a step apart in the middle."""
+    begin, end = np.arcsinh((low - middle) / stretch), np.arcsinh((high - middle) / stretch)
+    return Axis(middle, stretch, begin, end, np.ceil((end - begin) / (step / stretch)))
+
+
+def axes_of(rate: float, ahead: Ahead) -> tuple[Axis, Axis]:
+    """Return nodes for log(λ · scale) and for log p/(1−p)."""
     k, n, scale, _, a, b, _ = ahead
     low = np.log(n + 1) - NEGLIGIBLE / (n + 1) - np.sqrt(2 * NEGLIGIBLE / (n + 1))
     high = np.log(n + 2 * k + np.sqrt(2 * NEGLIGIBLE * (n + 2 * k)) + NEGLIGIBLE)
-    least = np.expm1(k * np.log1p(rate * scale / np.exp(high)))  # c where λ is largest
-    low_p, _, step_p = power_window(np.full(n.shape, 2.0), 1 / least, a, b)
-    high_p = power_window(np.zeros(n.shape), np.ones(n.shape), a, b)[1]
-    steps = np.ceil((high - low) / np.minimum(0.25, 0.5 / np.sqrt(n + 2 * k)))
-    return Grid(low, high, steps, low_p, high_p, np.ceil((high_p - low_p) / step_p))
+    by_rate = axis_of(low, np.log(n + 1), high, 0.6 / np.sqrt(n + 2 * k + 8), np.full(n.shape, 3.0))
+    least, usual = (np.expm1(k * np.log1p(rate * scale / rates)) for rates in (np.exp(high), n + 1))  # c where λ is so
+    low, _, step = power_window(np.full(n.shape, 2.0), 1 / least, a, b)
+    high = power_window(np.zeros(n.shape), np.ones(n.shape), a, b)[1]
+    mode = np.clip(np.log((a + 1) / (b + 1)), low, high)
+    bend = np.clip(np.log(usual), low, mode)  # of 1 / (c + p)
+    return by_rate, axis_of(low, 0.5 * (bend + mode), high, 0.9 * step, np.maximum(4.0, mode - bend))
+
+
+def batches(pairs: Array) -> list[IntArray]:
+    """Return rows that need about as many pairs of nodes, so many at once as fit in the cache."""
+    order = np.argsort(pairs, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(np.cumsum(pairs[order]) // PAIRS_AT_ONCE)) + 1)
 
 
 def discounted_for_ever(rate: float, ahead: Ahead) -> Array:
@@ -69,11 +73,11 @@ def discounted_for_ever(rate: float, ahead: Ahead) -> Array:
     Given λ and p, and j events since the last purchase, they are φ^(k−j) + (1−p) φ^(2k−j) + ... = φ^−j / (c + p) with
     c = φ^−k − 1.
     """
-    grid = grid_of(rate, ahead)
+    by_rate, by_chance = axes_of(rate, ahead)
     total = np.empty(ahead.shape.shape)
-    for rows in grid.parts():
+    for rows in batches(by_rate.steps * by_chance.steps):
         k, n, scale, silence, a, b, _ = (value[:, None] for value in chosen(ahead, rows))
-        x, y, step, step_p = grid.nodes(rows)
+        (x, step), (y, step_p) = by_rate.nodes(rows), by_chance.nodes(rows)
         event = np.exp(x) / scale
         term = np.ones_like(event)
         mix = term.copy()  # over the events j since the last purchase
