@@ -6,8 +6,12 @@ import mpmath
 import numpy as np
 import pytest
 
+from crmvalue.models.bg_bb import BG_BB
+from crmvalue.models.bg_cnbd_k import BG_CNBD_K
 from crmvalue.models.bg_nbd import BG_NBD
+from crmvalue.models.covariates import params_with
 from crmvalue.models.distinct import States
+from crmvalue.models.ggompertz_nbd import GGOMPERTZ_NBD
 from crmvalue.models.mbg_nbd import MBG_NBD
 from crmvalue.models.pareto_nbd import PARETO_NBD
 from crmvalue.models.series import of_states
@@ -55,6 +59,31 @@ def test_discounted_purchases_from_a_series_keep_ten_digits():
         assert found[i] == pytest.approx(wanted, rel=1e-10)
 
 
+PARAMS = {
+    BG_NBD: BG_NBD.Params(0.243, 4.4, 0.8, 2.4),
+    MBG_NBD: MBG_NBD.Params(0.525, 6.2, 0.9, 1.6),
+    PARETO_NBD: PARETO_NBD.Params(0.55, 10.6, 0.6, 11.7),
+    GGOMPERTZ_NBD: GGOMPERTZ_NBD.Params(0.8, 2.0, 0.08, 1.5, 20.0),
+    BG_BB: BG_BB.Params(1.2, 0.75, 0.66, 2.8),
+}
+
+
+@pytest.mark.parametrize("model", list(PARAMS), ids=repr)
+def test_a_customer_who_is_still_one_is_like_a_new_one_with_other_parameters(model):
+    rng = np.random.default_rng(6)
+    T = np.floor(rng.uniform(10, 40, 50))
+    x, none = np.floor(rng.uniform(0, 10, 50)), np.zeros(50)
+    params = params_with(model, PARAMS[model], {each.name: rng.normal(0, 0.5, 50) for each in model.processes})
+    own = model.aged(params, T)
+    for value in (model.purchases_if_alive, model.survival_if_alive):
+        assert value(own, 8.0, x, none, none) == pytest.approx(value(params, 8.0, x, none, T), rel=1e-12)
+    wanted = model.residual_purchases_if_alive(params, 0.01, 2.0, 50.0, x, none, T)
+    assert model.residual_purchases_if_alive(own, 0.01, 2.0, 50.0, x, none, none) == pytest.approx(wanted, rel=1e-12)
+    assert model.mass_if_alive(own, 2.0, 8.0, x, none, none) == pytest.approx(
+        model.mass_if_alive(params, 2.0, 8.0, x, none, T), rel=1e-10
+    )
+
+
 @pytest.mark.parametrize("model", [BG_NBD, MBG_NBD])
 @pytest.mark.parametrize("spread", [0.0, 0.1, 1.5])  # alike, near each other, and by factors of thousands
 def test_series_agree_with_the_value_of_each_customer(model, spread):
@@ -87,8 +116,8 @@ def test_customers_with_shared_parameters_or_other_models_are_computed_as_they_a
     rng = np.random.default_rng(5)
     states = customers(rng)
     shared = states._replace(params=BG_NBD.Params(0.243, 4.414, 0.793, 2.426))
-    other = states._replace(params=PARETO_NBD.Params(0.5, states.params.alpha, 0.6, 11.0))
-    for model, state in ((BG_NBD, shared), (PARETO_NBD, other)):
+    regular = states._replace(params=BG_CNBD_K.Params(*states.params, k=1.0))  # what they do depends on recency, too
+    for model, state in ((BG_NBD, shared), (BG_CNBD_K, regular)):
         rows = []
 
         def value(own, *state, model=model):

@@ -27,6 +27,7 @@ Rise = Callable[[Any, Any], Array]
 """log Γ(z + n) / Γ(z), or a derivative of it in z."""
 
 MOST_TERMS = 250_000  # of the sums over last opportunities that are held at once
+NEAR_NODES = 12  # exact to the last bit over half a unit whose nearest pole is half a unit away
 FEW = 4096  # opportunities up to which a finite stretch is summed one by one
 
 
@@ -206,6 +207,12 @@ def probability_alive(params: Params, frequency: Array, recency: Array, T: Array
     return np.asarray(share[..., 0] / share.sum(axis=-1))
 
 
+def aged(params: Params, T: Array) -> Params:
+    """Return the parameters with which a new customer is like one alive at T, but for what her purchases say."""
+    alpha, beta, gamma, delta = params
+    return Params(alpha, np.add(beta, T), gamma, np.add(delta, T))  # type: ignore[arg-type]  # one for each customer
+
+
 def survival_if_alive(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Probability that a customer at T still is one `horizon` opportunities later."""
     lived = np.exp(-log_rising_ratio(np.add(params.delta, T), params.gamma, horizon))
@@ -226,13 +233,13 @@ def opportunities_alive(gamma: Array, delta: Array, t: Array) -> Array:
     δ/(γ−1) · [1 − Γ(γ+δ) Γ(1+δ+t) / (Γ(γ+δ+t) Γ(1+δ))]; near γ = 1 the logarithm of the ratio is an integral.
     """
     more = gamma - 1
-    nodes, weights = unit_rule(1)
-    near = np.clip(more, -0.5, 0.5)
-    places = 1 + delta[:, None] + near[:, None] * nodes
-    mean_rise = digamma_rise(places, t[:, None]) @ weights
-    far = np.where(np.abs(more) > 0.5, more, 1.0)
-    log_ratio = log_rising(1 + delta, t) - log_rising(1 + far + delta, t)
-    ratio = np.where(np.abs(more) > 0.5, log_ratio / far, -mean_rise)  # of the logarithm to γ − 1
+    near = np.abs(more) <= 0.5
+    ratio = np.empty(len(more))  # of the logarithm to γ − 1
+    nodes, weights = unit_rule(1, NEAR_NODES)
+    places = 1 + delta[near, None] + more[near, None] * nodes
+    ratio[near] = -(digamma_rise(places, t[near, None]) @ weights)
+    far = ~near
+    ratio[far] = (log_rising(1 + delta[far], t[far]) - log_rising(gamma[far] + delta[far], t[far])) / more[far]
     change = more * ratio
     return np.asarray(
         -delta * ratio * np.where(change == 0, 1.0, np.expm1(change) / np.where(change == 0, 1.0, change))
@@ -349,6 +356,7 @@ BG_BB = PurchaseModel(
     start=start,
     diagnosis=diagnosis,
     limit=limit,
+    aged=aged,
     probability_alive=probability_alive,
     survival_if_alive=survival_if_alive,
     lifetime_if_alive=lifetime_if_alive,

@@ -244,6 +244,12 @@ def probability_alive(params: Params, frequency: Array, recency: Array, T: Array
     return np.asarray(expit(log_alive - log_left))
 
 
+def aged(params: Params, T: Array) -> Params:
+    """Return the parameters with which a new customer is like one alive at T, but for what her purchases say."""
+    r, alpha, b, s, beta = params
+    return Params(r, np.add(alpha, T), b, s, older(b, beta, T))  # type: ignore[arg-type]  # one for each customer
+
+
 def survival_if_alive(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Probability that a customer at T still is one at T + horizon."""
     lived = np.exp(-params.s * operational(params.b, older(params.b, params.beta, T), horizon))
@@ -366,6 +372,7 @@ GGOMPERTZ_NBD = PurchaseModel(
     start=start,
     diagnosis=diagnosis,
     limit=limit,
+    aged=aged,
     probability_alive=probability_alive,
     survival_if_alive=survival_if_alive,
     lifetime_if_alive=lifetime_if_alive,

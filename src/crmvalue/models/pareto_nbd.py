@@ -212,6 +212,12 @@ def probability_alive(params: Params, frequency: Array, recency: Array, T: Array
     return np.asarray(expit(-log_odds_left(params, frequency, recency, T)))
 
 
+def aged(params: Params, T: Array) -> Params:
+    """Return the parameters with which a new customer is like one alive at T, but for what her purchases say."""
+    r, alpha, s, beta = params
+    return Params(r, np.add(alpha, T), s, np.add(beta, T))  # type: ignore[arg-type]  # one for each customer
+
+
 def survival_if_alive(params: Params, horizon: Array, frequency: Array, recency: Array, T: Array) -> Array:
     """Probability that a customer at T still is one at T + horizon: her rate of leaving is Gamma(s, β + T)."""
     s, beta = params.s, params.beta
@@ -345,6 +351,7 @@ PARETO_NBD = PurchaseModel(
     start=start,
     diagnosis=diagnosis,
     limit=limit,
+    aged=aged,
     probability_alive=probability_alive,
     alive_of_many=departure_table.probability_alive,
     survival_if_alive=survival_if_alive,

@@ -289,10 +289,14 @@ def purchase_probabilities(
 
     def predict(params: Parameters, frequency: Array, recency: Array, T: Array) -> Mapping[str, AnyArray]:
         alive = alive_now(fit.model, params, frequency, recency, T)
-        own, *state, place = distinct_states(fit.model, params, frequency, recency, T)
+        states = distinct_states(fit.model, params, frequency, recency, T)
         chances = {}
         for count in wanted:
-            if_alive = fit.model.mass_if_alive(own, float(count), horizon, *state)[place]
+
+            def mass(own: Parameters, *rows: Array, count: float = float(count)) -> Array:
+                return fit.model.mass_if_alive(own, count, horizon, *rows)
+
+            if_alive = of_states(fit.model, mass, states)[states.place]
             chances[f"probability_{count}"] = alive * if_alive + (1 - alive if count == 0 else 0.0)
         return chances
 
