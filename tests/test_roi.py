@@ -604,4 +604,5 @@ def test_a_result_turns_into_plain_values_and_a_table():
     assert record["figures"]["roi"] == 0.35
     assert record["assumptions"][0].startswith("Money is discounted at 10.00% a year to")
     assert len(record["years"]) == 5
+    assert len(return_on_investment(BENEFITS, COSTS, discount_rate=0.1, by=None, **NAMES).groups) == 1
     assert "<table>" in result.to_html()

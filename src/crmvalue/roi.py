@@ -139,7 +139,7 @@ def return_on_investment(
     discount_rate: float,
     start: Day | None = None,
     period: Period = "year",
-    by: str | Sequence[str] = (),
+    by: str | Sequence[str] | None = None,
     benefit_date: str = "date",
     benefit_amount: str = "amount",
     cost_date: str = "date",
@@ -162,7 +162,7 @@ def return_on_investment(
         of the first line that is not 0.
     period : {"year", "quarter", "month", "week"}
         Calendar periods of the cash-flow table; a week begins on Monday.
-    by : str or sequence of str
+    by : str or sequence of str, optional
         Columns that benefits and costs both have, such as customer group, channel, product or campaign: the figures of
         each group are added. Costs that name no group are a group of their own.
     benefit_date, benefit_amount : str
@@ -220,7 +220,7 @@ def return_on_investment(
     """
     rate = require_number("discount_rate", discount_rate, above=-1)
     require_option("period", period, PERIODS)
-    groups = (by,) if isinstance(by, str) else tuple(by)
+    groups = (by,) if isinstance(by, str) else tuple(by or ())
     columns = (benefit_date, benefit_amount, cost_date, cost_amount)
     sides = read_sides(benefits, costs, by=groups, columns=columns, cost_risk_factor=cost_risk_factor, rate=rate)
     came, went = sides.came, sides.went

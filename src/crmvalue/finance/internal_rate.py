@@ -82,7 +82,8 @@ def internal_rates_of_return(cash_flow: ArrayLike, *, dates: Dates | None = None
     Notes
     -----
     With ``s = log(1 + rate)`` the net present value is a sum of exponentials in s. It has at most as many zeros as the
-    payments have changes of sign, and all are found by that theorem itself: no starting value, no search grid. Rates
+    payments have changes of sign, and all are found by that theorem itself: no starting value, no search grid. At each
+    rate the value is 0 to a billionth of what the payments, taken without their signs, are worth at that rate. Rates
     closer than about 1e-7 count as one, and a rate is one where the value only touches 0. A flow with one change of
     sign has exactly one rate. With more, no rate alone tells whether the flow pays: use the net present value.
 

@@ -32,11 +32,11 @@ class RevenueBridge:
     """What changed revenue from each period to the next; the parts add up to the change.
 
     Columns of `frame`, one row a period after the first (and group), in the engine of the input: the group, if there
-    is one; period (first day); days (its
-    length) and days_before (of the period before: a longer month has more room for revenue); opening (revenue of the
-    customers of the period before); new, returned, expanded (at least 0 where no refunds exceed purchases);
-    contracted, lost (to be subtracted); refunds (change in refunds to customers without a purchase in the period);
-    closing (revenue of the customers of this period); n_opening, n_new, n_returned, n_expanded, n_contracted, n_lost;
+    is one; period (first day); days (its length) and days_before (of the period before: a longer month has more room
+    for revenue); opening (revenue of the customers of the period before); new, returned, expanded (at least 0 where no
+    refunds exceed purchases); contracted, lost (to be subtracted); refunds (change in refunds to customers without a
+    purchase in the period); closing (revenue of the customers of this period); n_opening, n_new, n_returned,
+    n_expanded, n_contracted, n_lost (floats, since integers cannot be missing in every engine);
     net_revenue_retention ((opening + expanded - contracted - lost) / opening: customers of the start only);
     gross_revenue_retention (the same without what any customer brings more than before: at most 1 for each);
     quick_ratio ((new + returned + expanded) / (contracted + lost)); change (closing - opening + refunds). Missing where

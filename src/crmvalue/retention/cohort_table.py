@@ -29,7 +29,8 @@ class RetentionTable:
 
     Columns of `frame`, one row a cohort and age, in the engine of the transactions: cohort (first day of the period of
     first purchase); age (periods since); period (first day); cohort_size; the measure under its name; share (of age
-    0); is_complete. The measure and its share are missing where time has not come yet.
+    0); is_complete. The measure and its share are missing where time has not come yet; counts are floats, since
+    integers cannot be missing in every engine.
     """
 
     frame: Frame
