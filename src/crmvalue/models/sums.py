@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from crmvalue._core.types import Array
+from crmvalue._core.types import AnyArray, Array
 
 
-def sums_by_count(count: Array, *values: Array) -> tuple[Array, list[Array]]:
+def sums_by_count(count: Array, *values: Array) -> tuple[Array, list[AnyArray]]:
     """Return the distinct whole numbers in `count`, in order, and the sum of each column of values by them."""
     code = count.astype(np.intp)
     if code.max() > 8 * len(code) + 1_000:  # few customers who count very far
