@@ -30,6 +30,32 @@ def test_computed_columns_join_the_right_rows_on_every_engine(as_engine):
     assert table["sum"].tolist() == [4.0, 3.0, 4.0, 6.5]
 
 
+@pytest.mark.parametrize("keep", [["name"], ["x", "name"], []])
+def test_only_the_columns_to_keep_stay_beside_the_computed_ones_on_every_engine(as_engine, keep):
+    raw = pd.DataFrame({"x": [3.0, 1.0, 3.0], "y": [1, 2, 4], "name": ["a", "b", "c"]})
+    opened = frames.compute_columns(
+        frames.open_frame(as_engine(raw)), ["x", "y"], lambda x, y: {"product": x * y}, keep=keep
+    )
+    table = to_pandas(frames.to_native(opened))
+    assert list(table.columns) == [*keep, "product"]
+    assert sorted(table["product"]) == [2.0, 3.0, 12.0]
+    if "name" in keep:
+        assert table.sort_values("name")["product"].tolist() == [3.0, 2.0, 12.0]
+
+
+def test_computed_columns_in_pandas_keep_the_index_and_share_memory_until_one_is_changed():
+    raw = pd.DataFrame({"x": [3.0, 1.0, 3.0], "name": [7, 8, 9]}, index=["u", "v", "v"])
+    made = frames.compute_columns(frames.open_frame(raw), ["x"], lambda x: {"double": 2 * x}, keep=["name"])
+    table = frames.to_native(made)
+    assert table.index.tolist() == ["u", "v", "v"]
+    assert table["double"].tolist() == [6.0, 2.0, 6.0]
+    assert np.shares_memory(table["name"].to_numpy(), raw["name"].to_numpy())
+    table.iloc[0, 0] = 99
+    raw.iloc[1, 1] = 77
+    assert raw["name"].tolist() == [7, 77, 9]
+    assert table["name"].tolist() == [99, 8, 9]
+
+
 def test_new_frames_have_the_engine_of_their_model(as_engine):
     model = as_engine(pd.DataFrame({"a": [1]}))
     columns = {

@@ -8,6 +8,7 @@ import pytest
 
 from crmvalue._core.special import (
     digamma_rise,
+    expit,
     log_beta,
     log_betas,
     log_rising,
@@ -122,3 +123,10 @@ def test_the_ratio_of_rising_factorials_agrees_with_60_digits():
             assert log_rising_ratio(z[i], m[i], n[i]) == pytest.approx(float(wanted), rel=1e-13, abs=0)
     assert log_rising_ratio(z, m, n) == pytest.approx(log_rising_ratio(z, n, m), rel=0, abs=0)
     assert log_rising_ratio(0.5, 3.0, 0.0) == 0
+
+
+def test_the_logistic_function_keeps_its_digits_at_both_ends():
+    x = np.array([-np.inf, -700.0, -37.5, -1e-9, 0.0, 0.3, 36.0, 39.9, 40.1, 800.0, np.inf])
+    with mpmath.workdps(50):
+        exact = [float(1 / (1 + mpmath.exp(-mpmath.mpf(float(value))))) for value in x]
+    assert expit(x) == pytest.approx(exact, rel=4e-16, abs=0)

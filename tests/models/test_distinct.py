@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from crmvalue.models.bg_nbd import BG_NBD
-from crmvalue.models.distinct import distinct_histories, distinct_states
+from crmvalue.models.distinct import distinct_histories, distinct_states, look_up
 
 FORGETFUL, REMEMBERING = BG_NBD, replace(BG_NBD, is_memoryless=False)
 PARAMS = BG_NBD.Params(0.243, 4.414, 0.793, 2.426)
@@ -92,6 +92,15 @@ def test_codes_tell_apart_what_a_dictionary_tells_apart(times, n):
     assert len(ends) == len({*zip(frequency, T, strict=True)})
     assert ends[place].tolist() == T.tolist()
     assert same[place].tolist() == frequency.tolist()
+    seen: list[int] = []
+
+    def both(_, x, __, end):
+        seen.append(len(x))
+        return 1e3 * x + end
+
+    found = look_up(BG_NBD, both, PARAMS, frequency, recency, T)
+    assert found.table[found.place].tolist() == (1e3 * frequency + T).tolist()
+    assert seen == [len(ends)]  # once for each state
 
 
 def test_histories_too_many_for_one_integer_are_counted_too():
@@ -99,3 +108,15 @@ def test_histories_too_many_for_one_integer_are_counted_too():
     columns = [rng.normal(size=50)[rng.integers(0, 50, 300)] for _ in range(12)]
     rows, counts = distinct_histories(columns)
     assert dict(zip(zip(*rows, strict=True), counts.tolist(), strict=True)) == Counter(zip(*columns, strict=True))
+
+
+def test_what_depends_on_recency_or_on_parameters_of_ones_own_is_looked_up_by_them():
+    rng = np.random.default_rng(6)
+    frequency, T = rng.integers(0, 3, 200).astype(float), rng.integers(5, 9, 200).astype(float)
+    recency, alpha = rng.integers(0, 5, 200).astype(float), rng.choice([3.1, 4.7], 200)
+    found = look_up(REMEMBERING, lambda _, x, t_x, end: x + 10 * t_x + 100 * end, PARAMS, frequency, recency, T)
+    assert found.table[found.place].tolist() == (frequency + 10 * recency + 100 * T).tolist()
+    found = look_up(
+        FORGETFUL, lambda own, x, _, end: own.alpha * x, PARAMS._replace(alpha=alpha), frequency, recency, T
+    )
+    assert found.table[found.place].tolist() == (alpha * frequency).tolist()

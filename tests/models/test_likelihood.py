@@ -45,12 +45,12 @@ def test_sums_by_histogram_are_those_of_the_rows(model, unit):
 def test_chances_of_many_customers_are_those_of_each(model):
     rng = np.random.default_rng(9)
     params = model.Params(*(0.8, 6.0, 0.9, 2.5, 2.0)[: len(model.Params._fields)])
-    history = [np.tile(column, 60) for column in histories(model, params, 1.0, rng)]  # more than one part
+    history = [np.tile(column, 90) for column in histories(model, params, 1.0, rng)]  # more than one part
     found = alive_now(model, params, *history)
     some = slice(0, 402)
     wanted = model.probability_alive(params, *(column[some] for column in history))
     assert found[some] == pytest.approx(wanted, rel=1e-11)
-    assert found == pytest.approx(np.tile(found[some], 60), rel=1e-13)
+    assert found == pytest.approx(np.tile(found[some], 90), rel=1e-13)
     own = params._replace(**{model.Params._fields[0]: np.linspace(0.5, 2.0, len(found))})
     theirs = alive_now(model, own, *history)
     last = slice(len(found) - 402, len(found))

@@ -131,13 +131,13 @@ def plain_columns(frame: Frame, columns: Sequence[str]) -> list[AnyArray] | None
 def series_to_array(series: nw.Series[Any]) -> AnyArray:
     """Return one eager column as an array; a time is cut to its day in the column's own time zone."""
     kind = series.dtype
+    if kind == nw.Float64:
+        return np.asarray(series.to_numpy(), dtype=float)
     if isinstance(kind, (nw.Date, nw.Datetime)):
         return series_to_days(series).astype("datetime64[D]")
     if kind.is_integer():
         values = series.to_numpy()
         return values if values.dtype.kind in "iu" else np.asarray(series.cast(nw.Float64).to_numpy(), dtype=float)
-    if kind == nw.Float64:
-        return np.asarray(series.to_numpy(), dtype=float)
     if kind.is_numeric():
         return np.asarray(series.cast(nw.Float64).to_numpy(), dtype=float)
     if kind == nw.Boolean and not series.null_count():
