@@ -62,3 +62,20 @@ def test_missing_values_of_a_nullable_column_show_as_a_dash():
     html = crmvalue.prepare_ledger(lines, customer_id="customer_id")._repr_html_()
     assert "<td>7</td>" in html
     assert "<td>–</td>" in html
+
+
+def test_a_few_numbers_are_shown_and_many_counted():
+    assert "rates            0.1, 0.2" in repr(crmvalue.internal_rates_of_return([-1000, 2300, -1320]))
+    assert "retention  0.631, 0.74168, 0.816239, 0.853403" in repr(crmvalue.survivor_rates([1000, 631, 468, 382, 326]))
+    assert "survivors  array of shape (8,)" in repr(crmvalue.survivor_rates(range(8, 0, -1)))
+
+
+def test_parts_are_named_by_labels_of_any_type():
+    arms = pd.DataFrame({"arm": [0, 0, 1, 1], "spend": [7.0, 9.0, 10.0, 14.0]})
+    found = crmvalue.experiment_effect(arms, outcome="spend", control=0)
+    assert "1: effect 4 (" in repr(found)
+    assert "audit                <BenefitAudit>" in repr(
+        crmvalue.prepare_benefits(
+            pd.DataFrame({"date": ["2024-01-31"], "amount": 1.0, "mechanism": "price"}), kind=None
+        )
+    )

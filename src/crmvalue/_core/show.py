@@ -16,6 +16,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 
 ROWS_SHOWN = 10
+FEW_NUMBERS = 6  # of an array that is shown in full
 WIDEST = 110  # characters of one value in a line
 TEXT_WIDTH = 90  # characters after which a sentence goes on in the next line
 
@@ -83,6 +84,8 @@ def value_text(value: Any) -> str:
         columns = ", ".join(frame.collect_schema().names())
         size = f"{len(frame):,} rows" if isinstance(frame, nw.DataFrame) else "lazy"
         text = f"{frame.implementation.name.lower()}, {size}: {columns}"
+    elif isinstance(value, np.ndarray) and value.ndim == 1 and 0 < len(value) <= FEW_NUMBERS:
+        text = ", ".join(map(cell_text, value.tolist()))
     elif isinstance(value, np.ndarray):
         text = f"array of shape {value.shape}"
     elif isinstance(value, bool) or value is None:
@@ -105,8 +108,9 @@ def part_text(part: Any) -> str:
         return f"{number} ({lower} to {upper}) per {part.per}"
     name, *others = [(field.name, getattr(part, field.name)) for field in fields(part)]
     found = [f"{label} {part_text(value)}" for label, value in others if hasattr(value, "std_error")]
-    said = str(name[1]) if isinstance(name[1], str) else str(part).splitlines()[0]
-    return f"{said}: {', '.join(found)}" if found else said
+    if found:  # a label of any type
+        return f"{name[1]}: {', '.join(found)}"
+    return name[1] if isinstance(name[1], str) else str(part).splitlines()[0]
 
 
 def as_frame(value: Any) -> nw.DataFrame[Any] | nw.LazyFrame[Any] | None:
