@@ -12,7 +12,7 @@ purchase and T: nothing cancels, and no case (α = β, s = 1, recency = T) needs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -31,7 +31,7 @@ from crmvalue._core.special import (
 )
 from crmvalue._core.types import Array, IntArray
 from crmvalue.models import departures as departure_table
-from crmvalue.models import nbd
+from crmvalue.models import departures_by_row, nbd
 from crmvalue.models.likelihood import row_by_row
 from crmvalue.models.model import Histories, Process, PurchaseModel
 from crmvalue.models.nbd import NBD
@@ -59,46 +59,14 @@ def log_likelihood(params: Params, frequency: Array, recency: Array, T: Array) -
 def log_odds_left(params: Params, frequency: Array, recency: Array, T: Array) -> Array:
     """Log odds that she has left by T: s ∫ [(α+T)/(α+z)]^(r+x) [(β+T)/(β+z)]^s dz/(β+z) over (recency, T)."""
     shape, rows = as_rows(*params, frequency, recency, T)
-    log_odds = np.empty(rows[0].shape)
-    for part, _, weight, peak in departures(*rows):
-        log_odds[part] = peak + np.log(weight.sum(axis=1))
-    return log_odds.reshape(shape)
-
-
-def departures(
-    r: Array, alpha: Array, s: Array, beta: Array, x: Array, t_x: Array, T: Array
-) -> Iterator[tuple[IntArray, Array, Array, Array]]:
-    """Yield rows, times u = z − recency, weights (both rows by nodes), and the logarithm that the weights leave out.
-
-    The integrand falls in u. The integral ends at T, or where one of its two powers has made the rest negligible.
-    """
-    n, A, B = r + x, alpha + t_x, beta + t_x
-    silence = T - t_x
-    with np.errstate(over="ignore", divide="ignore"):
-        by_rate = A * np.expm1(NEGLIGIBLE / np.maximum(n - 1, 1e-3))
-        by_leaving = B * np.expm1(NEGLIGIBLE / np.maximum(s, 1e-3))
-        length = np.minimum(silence, np.minimum(by_rate, by_leaving))
-    peak = np.log(s / B) + n * np.log1p(silence / A) + s * np.log1p(silence / B)
-    for rows, u, weight, width in from_zero(np.minimum(A, B), length):
-        own = (slice(None), None)
-        power = n[rows][own] * np.log1p(u / A[rows][own]) + (s[rows] + 1)[own] * np.log1p(u / B[rows][own])
-        with np.errstate(divide="ignore"):  # nobody left within no time: the logarithm of 0
-            yield rows, u, weight * np.exp(-power), peak[rows] + np.log(width)
+    return departures_by_row.log_odds_left(*rows).reshape(shape)
 
 
 def derivatives(params: Params, frequency: Array, recency: Array, T: Array) -> Derivatives:
-    """Log-likelihood of each customer with its first and second derivatives in r, α, s, β.
-
-    Those of the log odds are means and covariances, over the moment of leaving, of the derivatives of the integrand.
-    """
+    """Log-likelihood of each customer with its first and second derivatives in r, α, s, β."""
     _, rows = as_rows(*params, frequency, recency, T)
     r, alpha, s, beta, x, _, end = rows
-    log_odds, mean, bend = np.empty(len(x)), np.empty((4, len(x))), np.zeros((4, 4, len(x)))
-    for part, u, weight, peak in departures(*rows):
-        total = weight.sum(axis=1)
-        log_odds[part] = peak + np.log(total)
-        share = weight / total[:, None]
-        mean[:, part], bend[:, :, part] = moments(share, u, *(value[part][:, None] for value in rows))
+    log_odds, mean, bend = departures_by_row.derivatives_of_odds(*rows)
     left = expit(log_odds)
     shape, bought, stayed = r + x, 1 / (alpha + end), 1 / (beta + end)
     gradient = left * mean
@@ -117,35 +85,6 @@ def derivatives(params: Params, frequency: Array, recency: Array, T: Array) -> D
     smooth = log_rising(params[0], frequency) - r * np.log1p(end / alpha) - x * np.log(alpha + end)
     value = smooth - s * np.log1p(end / beta) + np.logaddexp(0, log_odds)
     return Derivatives(value=value, gradient=gradient, hessian=hessian)
-
-
-def moments(
-    share: Array, u: Array, r: Array, alpha: Array, s: Array, beta: Array, x: Array, t_x: Array, T: Array
-) -> tuple[Array, Array]:
-    """Mean slope of the log integrand by the parameters, and mean bend plus covariance of the slopes."""
-    n, to_alpha, to_beta = r + x, 1 / (alpha + t_x + u), 1 / (beta + t_x + u)
-    end_alpha, end_beta = 1 / (alpha + T), 1 / (beta + T)
-    more = T - t_x - u
-    by_alpha, by_beta = end_alpha - to_alpha, end_beta - to_beta
-    slopes = (np.log1p(more * to_alpha), n * by_alpha, 1 / s + np.log1p(more * to_beta), s * by_beta - to_beta)
-    mean = np.stack([np.einsum("ij,ij->i", share, slope) for slope in slopes])
-    spread = [slope - average[:, None] for slope, average in zip(slopes, mean, strict=True)]
-    bend = np.empty((4, *mean.shape))
-    for i in range(4):
-        weighted = share * spread[i]
-        for j in range(i, 4):
-            bend[i, j] = bend[j, i] = np.einsum("ij,ij->i", weighted, spread[j])
-    second = {
-        (0, 1): by_alpha,
-        (1, 1): n * (to_alpha**2 - end_alpha**2),
-        (2, 3): by_beta,
-        (3, 3): s * (to_beta**2 - end_beta**2) + to_beta**2,
-    }
-    for (i, j), value in second.items():
-        bend[i, j] += np.einsum("ij,ij->i", share, value)
-        bend[j, i] = bend[i, j]
-    bend[2, 2] -= 1 / s[:, 0] ** 2
-    return mean, bend
 
 
 def summed(frequency: Array, recency: Array, T: Array, counts: IntArray) -> Callable[[Params], Derivatives]:
