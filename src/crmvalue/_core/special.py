@@ -212,15 +212,17 @@ def closed_form(shape: Array, growth: Array, a: Array, b: Array) -> tuple[Array,
 
 
 def integration_window(shape: Array, growth: Array, a: Array, b: Array) -> tuple[Array, Array, Array]:
-    """Lower and upper end and step for the integral over y = log p/(1−p), from a log-concave bound of the integrand."""
+    """Lower and upper end and step for the integral over y = log p/(1−p), from log-concave bounds of its two terms."""
     v = growth * np.maximum(shape, 1)
     linear = b + 1 - a * v
     root = np.sqrt(linear**2 + 4 * v * (b + 2) * (a + 1))
     mode = np.log(np.where(linear > 0, 2 * (a + 1) / (linear + root), (root - linear) / (2 * v * (b + 2))))
     log_v = np.log(v)
 
-    def bound(y: Array) -> Array:
-        return (a + 1) * y - (a + b + 2) * np.logaddexp(0, y) - np.logaddexp(0, y + log_v)
+    def bounds(y: Array) -> Array:
+        both = (a + 1) * y - (a + b + 2) * np.logaddexp(0, y)
+        falls = np.log1p(v * expit(y))
+        return np.stack([both - falls, both - 2 * falls])
 
     p, k = expit(mode), expit(mode + log_v)
     curvature = (a + b + 2) * p * (1 - p) + k * (1 - k)
@@ -228,7 +230,7 @@ def integration_window(shape: Array, growth: Array, a: Array, b: Array) -> tuple
     for side in (-1, 1):
         distance = np.sqrt(2 * NEGLIGIBLE / curvature)
         for _ in range(60):
-            near = bound(mode) - bound(mode + side * distance) < NEGLIGIBLE
+            near = (bounds(mode) - bounds(mode + side * distance)).min(axis=0) < NEGLIGIBLE
             if not near.any():
                 break
             distance = np.where(near, 1.25 * distance, distance)
@@ -290,7 +292,10 @@ def log_power_density(y: Array, shape: Array, growth: Array, a: Array, b: Array)
 
 
 def power_window(shape: Array, growth: Array, a: Array, b: Array) -> tuple[Array, Array, Array]:
-    """Lower and upper end and step for the integral over y; its integrand has one mode, the root of a quadratic."""
+    """Lower and upper end and step for the integral over y; its integrand has one mode, the root of a quadratic.
+
+    The second of its two terms is bounded by the first at a shape higher by 1.
+    """
     square, linear, constant = growth * (shape - a - b - 2), (a + 1) * growth - (a + b + 2) - shape * growth, a + 1
     root = np.sqrt(np.maximum(linear**2 - 4 * square * constant, 0))
     with np.errstate(divide="ignore", invalid="ignore"):  # of two ways to write the root, the one without a difference
@@ -299,12 +304,17 @@ def power_window(shape: Array, growth: Array, a: Array, b: Array) -> tuple[Array
     mode = np.log(mode_p / mode_q)
     inner = growth * mode_p / (1 + growth * mode_p)
     curvature = (a + b + 2) * mode_p * mode_q + shape * inner * mode_q
-    highest = log_power_density(mode, shape, growth, a, b)
+
+    def bounds(y: Array) -> Array:
+        first = log_power_density(y, shape, growth, a, b)
+        return np.stack([first, first - np.log1p(growth * expit(y))])
+
+    highest = bounds(mode)
     ends = []
     for side in (-1, 1):
         distance = np.sqrt(2 * NEGLIGIBLE / np.maximum(curvature, 0.1))
         for _ in range(80):
-            near = highest - log_power_density(mode + side * distance, shape, growth, a, b) < NEGLIGIBLE
+            near = (highest - bounds(mode + side * distance)).min(axis=0) < NEGLIGIBLE
             if not near.any():
                 break
             distance = np.where(near, 1.25 * distance, distance)
