@@ -100,10 +100,10 @@ def test_value_is_set_against_the_loaded_cost():
     rows = by_name(found.frame, "channel")
     assert rows["web"]["value"] == 200.0
     known = len(value[value["customer_id"] != "old"])  # who has bought before is not new
-    assert found.assumptions[-1].startswith(f"No value is known of {found.new_customers - known:,} new customers")
+    assert found.assumptions[-1].startswith(f"No value is known of {found.new_customers - known:,} new")
     some = acquisition_cost(LINES, ORDERS_WITH_CHANNEL, value=value.iloc[[0]])
     assert by_name(some.frame, "channel")["web"]["value"] == 100.0
-    assert some.assumptions[-1].startswith(f"No value is known of {found.new_customers - 1:,} new customers")
+    assert some.assumptions[-1].startswith(f"No value is known of {found.new_customers - 1:,} new")
     assert rows["web"]["value_to_cost"] == pytest.approx(200 / 103.505)
     assert math.isnan(rows["fair"]["value"])
     assert math.isnan(rows["fair"]["value_to_cost"])

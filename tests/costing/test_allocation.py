@@ -249,7 +249,7 @@ def test_a_pool_without_a_driver_stays_on_a_line_of_its_own():
     found = allocate_costs(LINES, DRIVERS, bases={"service": "tickets"})
     assert found.unallocated == pytest.approx(30.065)
     assert "it: 10.01 stays unallocated (no driver)." in found.assumptions
-    assert "1 cost objects are named in the ledger alone: they have no drivers." in found.assumptions
+    assert "1 cost object is named in the ledger alone: no drivers." in found.assumptions
 
 
 @pytest.mark.parametrize(

@@ -130,4 +130,4 @@ def test_a_result_turns_into_a_frame_a_dict_of_json_and_escaped_html():
     html = found._repr_html_()
     assert "<script>" not in html
     assert "&lt;script&gt;" in html
-    assert "all of them counted" in html
+    assert "none left out" in html

@@ -43,7 +43,7 @@ def test_values_of_customers_who_left_are_lost_and_unknown_ones_stay_missing():
     assert (found.contribution_lost, found.unknown, found.total) == (100.5, 1, 100.5)
     assert found.frame["lost"].isna().sum() == 1
     assert math.isnan(found.win_back_spend)
-    assert any("1 customers who left have no value" in text for text in found.assumptions)
+    assert any("Of 1 customer who left no value is known" in text for text in found.assumptions)
     assert any("win-back spend is unknown" in text for text in found.assumptions)
 
 

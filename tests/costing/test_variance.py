@@ -47,7 +47,7 @@ def test_variance_is_the_same_on_every_engine(as_engine: Callable[[pd.DataFrame]
     assert frame["price_part"].fillna(-1).tolist() == [550.0, -1, -1, -1]
     assert (found.actual, found.budget, found.variance) == (3360.0, 3040.0, 320.0)
     assert (found.ledger_only, found.budget_only) == (1, 1)
-    assert "1 groups of the budget are not in the ledger: they count with 0 there." in found.assumptions
+    assert "1 group of the budget is not in the ledger, and counted with 0 there." in found.assumptions
 
 
 def test_groups_may_be_any_columns_and_missing_ones_are_a_group():

@@ -16,6 +16,7 @@ from crmvalue.costing.apportion import split, to_cents, weights_of
 from crmvalue.costing.grouping import group_rows
 from crmvalue.costing.ledger import Ledger, as_ledger
 from crmvalue.costing.lines import read_lines, without_blanks
+from crmvalue.costing.names import counted
 from crmvalue.costing.newcomers import Newcomers, newcomers
 from crmvalue.costing.purchases import transactions_with
 from crmvalue.costing.worth import worth_of
@@ -257,16 +258,19 @@ def words(
 ) -> tuple[str, ...]:
     """Say what the cost rests on."""
     first, last = np.datetime64(low, "M"), np.datetime64(high, "M")
+    spent = f"{counted(lag, 'month', 'months')} before" if lag else "the same months"
     said = [
         "A customer is new in the month of her first purchase in the transactions; returning ones don't count.",
-        f"First purchases from {first} to {last}, against the spend of {lag} months before." if lag else
-        f"First purchases from {first} to {last}, against the spend of the same months.",
+        f"First purchases from {first} to {last}, against the spend of {spent}.",
         "Paid is the category marketing; loaded adds all other lines of stage acquisition.",
-    ]  # fmt: skip
+    ]
     if tag is not None:
         said.append(f"Loaded lines that name no {tag} are shared in proportion to paid spend.")
     if left or late:
-        said.append(f"Left out: spend of {number_text(left)} and {late:,} new customers of months without the other.")
+        said.append(
+            f"Left out: spend of {number_text(left)} and {counted(late, 'new customer', 'new customers')} "
+            "of months without the other."
+        )
     if without_value:
-        said.append(f"No value is known of {without_value:,} new customers: they are in no mean.")
+        said.append(f"No value is known of {counted(without_value, 'new customer', 'new customers')}: in no mean.")
     return tuple(said)

@@ -18,7 +18,7 @@ from crmvalue.costing.drivers import Drivers, driver_weights, read_drivers, read
 from crmvalue.costing.grouping import group_rows, match
 from crmvalue.costing.ledger import Ledger, as_ledger
 from crmvalue.costing.lines import ledger_columns, read_lines, without_blanks
-from crmvalue.costing.names import is_blank, spelled_options
+from crmvalue.costing.names import counted, is_blank, spelled_options
 from crmvalue.costing.services import reciprocal, step_down, usual_order
 from crmvalue.errors import InputError
 from crmvalue.finance.exact_sums import CENTS, exact_sum, exact_sums, whole_cents
@@ -306,7 +306,8 @@ def wrap(
         if reason
     ]
     if found.without_drivers:
-        said.append(f"{found.without_drivers:,} cost objects are named in the ledger alone: they have no drivers.")
+        alone = counted(found.without_drivers, "cost object is", "cost objects are")
+        said.append(f"{alone} named in the ledger alone: no drivers.")
     return CostAllocation(
         frame=frames.like(table, found.model),
         pools=frames.like(pools, found.model),

@@ -16,7 +16,7 @@ from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import number_text, result_html, result_text
 from crmvalue._core.types import AnyArray, Frame
 from crmvalue.costing.currency import converted, one_currency
-from crmvalue.costing.names import is_blank, renamed_column, spelled
+from crmvalue.costing.names import counted, is_blank, renamed_column, spelled
 from crmvalue.costing.taxonomy import CAPITAL_CHARGE, COST_TAXONOMY, CostTaxonomy
 from crmvalue.errors import InputError
 from crmvalue.finance.dated_amounts import require_dated_amounts
@@ -82,12 +82,15 @@ class Ledger:
         audit = self.audit
         money = f" in {self.currency}" if self.currency else ""
         said = [
-            f"{audit.rows_out:,} cost lines{money} from {audit.first_day} to {audit.last_day}, all of them counted."
+            f"{counted(audit.rows_out, 'cost line', 'cost lines')}{money} from {audit.first_day} to {audit.last_day}, "
+            "none left out."
         ]
         if audit.credits:
-            said.append(f"{audit.credits:,} credits of {number_text(audit.credit_total)} in all lower the cost.")
+            sums = counted(audit.credits, "credit lowers", "credits lower")
+            said.append(f"{sums} the cost: {number_text(audit.credit_total)} in all.")
         if audit.converted:
-            said.append(f"{audit.converted:,} lines were converted at dated rates and rounded to the cent.")
+            lines = counted(audit.converted, "line was", "lines were")
+            said.append(f"{lines} converted at dated rates and rounded to the cent.")
         said.append("Cash is what is neither time nor opportunity.")
         return tuple(said)
 

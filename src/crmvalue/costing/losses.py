@@ -16,6 +16,7 @@ from crmvalue._core.types import AnyArray, Array, Day, Frame
 from crmvalue.costing.grouping import match, ranked
 from crmvalue.costing.ledger import Ledger, as_ledger
 from crmvalue.costing.lines import read_lines
+from crmvalue.costing.names import counted
 from crmvalue.costing.purchases import to_whole_cents
 from crmvalue.costing.worth import worth_of
 from crmvalue.data.cohorts import last_observed_day
@@ -125,7 +126,8 @@ def churn_cost(
         lost, how = worth_of(value, table["customer_id"]), "what `value` says she would have brought"
     else:
         lost = recent_spend(known, table, end) * float(margin or 0.0) * years
-        how = f"{margin:.1%} of what she spent in the {YEAR} days up to her last purchase, for {years:g} years"
+        spent = f"what she spent in the {YEAR} days up to her last purchase"
+        how = f"{margin:.1%} of {spent}, times {years:g} (years to come)"
     missing = np.isnan(lost)
     gross = exact_sum(lost[~missing])
     spend = float("nan") if ledger is None else win_back(ledger)
@@ -153,7 +155,7 @@ def words(how: str, word_of_mouth: float, spend: float, unknown: int) -> tuple[s
         f"Win-back spend is the ledger lines of stage loss: {number_text(spend)}.",
     ]  # fmt: skip
     if unknown:
-        said.append(f"{unknown:,} customers who left have no value: their loss is missing, not 0.")
+        said.append(f"Of {counted(unknown, 'customer', 'customers')} who left no value is known: missing, not 0.")
     return tuple(said)
 
 

@@ -27,6 +27,11 @@ def plain_name(name: object) -> str:
     return re.sub(r"[\s_-]+", "", text).casefold()
 
 
+def counted(n: int, one: str, many: str) -> str:
+    """Return a count and what is said of one or of many: 1 line lowers it, 2 lines lower it."""
+    return f"{n:,} {one if n == 1 else many}"
+
+
 def is_blank(values: AnyArray) -> BoolArray:
     """Whether each value is missing or text without a character."""
     import pandas as pd

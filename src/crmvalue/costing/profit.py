@@ -15,7 +15,7 @@ from crmvalue.costing.allocation import CostAllocation
 from crmvalue.costing.grouping import as_kind_of, holds_text, match, ranked
 from crmvalue.costing.ledger import Ledger, as_ledger
 from crmvalue.costing.lines import ledger_columns, read_lines
-from crmvalue.costing.names import is_blank
+from crmvalue.costing.names import counted, is_blank
 from crmvalue.costing.purchases import Takings, takings, transactions_with
 from crmvalue.costing.time_driven import TimeDrivenCosts
 from crmvalue.data.transactions import Transactions
@@ -150,7 +150,7 @@ def customer_profit(
     )
     said = (how, *said, f"{number_text(unassigned)} of the ledger is on no row and not spread.")
     if fresh:
-        said += (f"{fresh:,} rows have a cost or a driver, but no purchase.",)
+        said += (f"{counted(fresh, 'row has', 'rows have')} a cost or a driver, but no purchase.",)
     totals = {name: exact_sum(table[name]) for name in ("revenue", "refunds", "direct_cost", "allocated_cost")}
     net_total = exact_sum(np.array([totals["revenue"], totals["refunds"]]))
     totals["contribution"] = exact_sum(table["contribution"]) if margin is None else margin * net_total
@@ -207,7 +207,7 @@ def cost_of_objects(
     named = ~is_blank(lines[by])
     rank, objects = ranked(lines[by][named])
     direct = exact_sums(lines["amount"][named], rank, len(objects))
-    said = (f"Direct cost is the {int(named.sum()):,} ledger lines that name a row in {by!r}.",)
+    said = (f"Direct cost: {counted(int(named.sum()), 'ledger line names', 'ledger lines name')} a row in {by!r}.",)
     return objects, direct, np.zeros(len(objects)), exact_sum(lines["amount"][~named]), said
 
 

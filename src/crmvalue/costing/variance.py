@@ -15,7 +15,7 @@ from crmvalue._core.types import AnyArray, Array, Frame
 from crmvalue.costing.grouping import group_rows
 from crmvalue.costing.ledger import OPTIONS, Ledger, as_ledger
 from crmvalue.costing.lines import read_lines, without_blanks
-from crmvalue.costing.names import is_blank, plain_name, spelled, spelling_table
+from crmvalue.costing.names import counted, is_blank, plain_name, spelled, spelling_table
 from crmvalue.costing.taxonomy import CostTaxonomy
 from crmvalue.errors import InputError
 from crmvalue.finance.dated_amounts import require_summable
@@ -209,7 +209,8 @@ def words(counts: tuple[int, int], gap: Array, quantity: str | None) -> tuple[st
         said.append(f"Volume: difference in {quantity} at the budget's price; price: the rest of the variance.")
     for count, where, lacks in ((counts[0], "ledger", "budget"), (counts[1], "budget", "ledger")):
         if count:
-            said.append(f"{count:,} groups of the {where} are not in the {lacks}: they count with 0 there.")
+            groups = counted(count, f"group of the {where} is", f"groups of the {where} are")
+            said.append(f"{groups} not in the {lacks}, and counted with 0 there.")
     size = np.abs(gap)
     if size.sum() > 0:
         most = int((np.cumsum(size) < 0.8 * size.sum()).sum()) + 1
