@@ -44,17 +44,18 @@ def read_spend(summary: CustomerSummary | Frame, wanted: Wanted | None = None, p
     rows, counts = read_histories(covariates.frame, (*SPEND, *covariates.names), argument="summary")
     frequency = checked_counts(covariates.frame, rows[0])
     spend = to_numbers("monetary_value", rows[1])
-    repeats = frequency > 0
-    if not (np.isfinite(spend) | ~repeats).all():
+    buyers = np.flatnonzero(frequency > 0)
+    spent = spend[buyers]
+    if not np.isfinite(spent).all():
         refuse_missing_spend(covariates.frame)
-    used = np.flatnonzero(repeats & (spend > 0))
+    used = buyers[spent > 0]
     if not len(used):
         raise InputError(
             "monetary_value: no customer has a repeat purchase and a monetary_value above 0. Pass a longer period, or "
             "more customers."
         )
     known, kept = [column[used] for column in covariates.checked(rows[2:])], counts[used]
-    n_repeat, n_used = int(counts @ repeats), int(kept.sum())
+    n_repeat, n_used = int(counts[buyers].sum()), int(kept.sum())
     return SpendRows(
         frequency=frequency[used],
         spend=spend[used],
