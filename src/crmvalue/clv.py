@@ -17,6 +17,7 @@ from crmvalue.data.summary import CustomerSummary
 from crmvalue.data.transactions import Transactions
 from crmvalue.errors import InputError
 from crmvalue.models import MODELS
+from crmvalue.models.answers import require_horizon
 from crmvalue.models.bdw import BDW
 from crmvalue.models.bg_bb import BG_BB
 from crmvalue.models.bg_cnbd_k import BG_CNBD_K
@@ -38,7 +39,6 @@ from crmvalue.models.predictions import (
     expected_purchases,
     probability_alive,
     purchase_probabilities,
-    require_horizon,
 )
 from crmvalue.models.sbg import SBG
 from crmvalue.models.spend_predictions import expected_spend

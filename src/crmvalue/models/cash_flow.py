@@ -14,6 +14,7 @@ from crmvalue._core.types import AnyArray, Array, Frame, IntArray, TimeUnit
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.finance.rates import periodic_rate
 from crmvalue.models.alive import alive_now
+from crmvalue.models.answers import checked_scores, kept_ids, predicted, units_of_fit
 from crmvalue.models.covariates import columns_of_effects, params_with, with_own_covariates, with_scores
 from crmvalue.models.discounting import (
     discounted_periods_begun,
@@ -26,7 +27,6 @@ from crmvalue.models.distinct import States, distinct_states
 from crmvalue.models.fit import PurchaseFit, SpendFit
 from crmvalue.models.histories import PURCHASES, checked_purchases, is_missing, open_customers, refuse
 from crmvalue.models.model import Parameters, PurchaseModel
-from crmvalue.models.predictions import checked_scores, kept_ids, predicted, units_of_fit
 from crmvalue.models.series import rows_of
 from crmvalue.models.spend_predictions import require_spend, with_spend
 

@@ -12,6 +12,7 @@ from crmvalue._core.types import AnyArray, Array, Frame
 from crmvalue.data.holdout import HoldoutSplit
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.errors import InputError
+from crmvalue.models.answers import require_time
 from crmvalue.models.covariates import columns_of_effects
 from crmvalue.models.distinct import distinct_states
 from crmvalue.models.fit import PurchaseFit
@@ -19,7 +20,6 @@ from crmvalue.models.forecasts import read_outcomes, require_split
 from crmvalue.models.histories import PURCHASES, checked_purchases, open_customers, require_unit_of_fit
 from crmvalue.models.model import Parameters, PurchaseModel
 from crmvalue.models.own_params import read_with_params
-from crmvalue.models.predictions import require_time
 from crmvalue.models.tracking_curve import tracking as tracking
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ import narwhals.stable.v2 as nw
 
 from crmvalue._core.frames import AnyFrame, column_names
 from crmvalue._core.types import AnyArray, Frame, IntArray
+from crmvalue.models.answers import checked_scores
 from crmvalue.models.covariates import params_with, with_scores
 from crmvalue.models.fit import PurchaseFit
 from crmvalue.models.histories import read_histories
 from crmvalue.models.model import Parameters
-from crmvalue.models.predictions import checked_scores
 
 
 def read_with_params(

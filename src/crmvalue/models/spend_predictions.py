@@ -12,6 +12,7 @@ from crmvalue._core.parts import in_parts
 from crmvalue._core.types import Array, Frame
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.errors import InputError
+from crmvalue.models.answers import answer_to, kept_ids
 from crmvalue.models.covariates import (
     columns_of_effects,
     levels_by_column,
@@ -21,7 +22,6 @@ from crmvalue.models.covariates import (
 )
 from crmvalue.models.fit import SpendFit
 from crmvalue.models.histories import COUNT_RULES, SPEND, is_fractional, is_missing, open_customers, refuse
-from crmvalue.models.predictions import answer_to, kept_ids
 from crmvalue.models.spend_rows import missing_spend, refuse_missing_spend
 
 SCORE = "_crm_score_spend"

@@ -11,11 +11,11 @@ from crmvalue._core.quadrature import NEGLIGIBLE, from_zero, unit_rule
 from crmvalue._core.types import AnyArray, Array, Frame, TimeUnit
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.finance.rates import periodic_rate
+from crmvalue.models.answers import answer_to, predicted, require_horizon
 from crmvalue.models.discounting import extreme_rows, states_of
 from crmvalue.models.distinct import States, distinct_states
 from crmvalue.models.fit import PurchaseFit
 from crmvalue.models.model import Parameters, PurchaseModel
-from crmvalue.models.predictions import answer_to, predicted, require_horizon
 from crmvalue.models.series import of_ages, of_states, rows_of
 
 LOG_SCALES = (-30.0, 30.0)  # of the time within which few leave, in time units

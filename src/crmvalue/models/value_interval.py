@@ -16,9 +16,9 @@ from crmvalue._core.special import normal_quantile
 from crmvalue._core.types import Array, Frame, TimeUnit
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.errors import InputError
+from crmvalue.models.answers import require_horizon
 from crmvalue.models.cash_flow import Priced, Terms, priced, value_of_each
 from crmvalue.models.fit import PurchaseFit, SpendFit
-from crmvalue.models.predictions import require_horizon
 
 AnyFit = TypeVar("AnyFit", PurchaseFit, SpendFit)
 

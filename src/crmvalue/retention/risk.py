@@ -14,6 +14,7 @@ from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame, TimeUnit
 from crmvalue.data.summary import CustomerSummary
+from crmvalue.models.answers import predicted
 from crmvalue.models.fit import PurchaseFit
 from crmvalue.models.histories import (
     PURCHASES,
@@ -23,7 +24,6 @@ from crmvalue.models.histories import (
     require_unit_of_fit,
 )
 from crmvalue.models.model import Parameters
-from crmvalue.models.predictions import predicted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
