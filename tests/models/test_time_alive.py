@@ -9,11 +9,21 @@ import pytest
 from conftest import to_pandas
 
 from crmvalue.errors import InputError
-from crmvalue.models import BG_BB, BG_NBD, GGOMPERTZ_NBD, MBG_NBD, MODELS, NBD, PARETO_NBD
+from crmvalue.models import (
+    BG_BB,
+    BG_CNBD_K,
+    BG_NBD,
+    GGOMPERTZ_NBD,
+    MBG_CNBD_K,
+    MBG_NBD,
+    MODELS,
+    NBD,
+    PARETO_NBD,
+)
 from crmvalue.models.distinct import States
 from crmvalue.models.fit import PurchaseFit
 from crmvalue.models.model import PurchaseModel
-from crmvalue.models.time_alive import remaining_lifetime, time_if_alive, times_if_alive
+from crmvalue.models.time_alive import integral, remaining_lifetime, time_if_alive, times_if_alive
 
 PURCHASE_MODELS = [model for model in MODELS.values() if isinstance(model, PurchaseModel)]
 CUSTOMERS = pd.DataFrame(
@@ -85,6 +95,36 @@ def test_time_for_ever_under_bg_nbd_is_the_mean_gap_times_the_mean_number_of_gap
     wanted = (alpha + T) / (r + x - 1) * (a + b + x - 1) / (a - 1)  # E(1 / λ) E(1 / p)
     found = time_if_alive(BG_NBD, one(BG_NBD.Params(r, alpha, a, b), x, 0.0, T), np.inf, 0.0)
     assert found == pytest.approx(wanted, rel=1e-9)  # the tail is closed by its power law
+
+
+REGULAR = [BG_NBD, MBG_NBD, BG_CNBD_K, MBG_CNBD_K]
+
+
+@pytest.mark.parametrize("model", REGULAR, ids=repr)
+@pytest.mark.parametrize("seed", range(3))
+def test_discounted_time_of_regular_buyers_is_the_integral_of_their_chance_to_stay(model, seed):
+    rng = np.random.default_rng(seed)
+    n, n_params = 6, len(model.Params._fields)
+    params = model.Params(*(10 ** rng.uniform(-1, 1, 4)), *[2.0 + seed][: n_params - 4])
+    x, T = np.floor(10 ** rng.uniform(0, 2, n)) - 1, 10 ** rng.uniform(0, 2.5, n)
+    states = States(params, x, np.where(x > 0, T * rng.uniform(size=n), 0.0), T, np.arange(n))
+    for rate in (1e-4, 3e-3, 0.2):
+        found = time_if_alive(model, states, np.inf, rate)
+        assert found == pytest.approx(integral(model, states, 0.0, np.inf, rate), rel=1e-10)
+
+
+@pytest.mark.parametrize("model", REGULAR, ids=repr)
+def test_discounted_time_tends_to_the_time_for_ever_and_to_the_time_of_the_discount(model):
+    params = model.Params(*(2.5, 7.0, 3.0, 2.0, 3.0)[: len(model.Params._fields)])
+    state = one(params, 4, 21.0, 30.0)
+    for_ever = time_if_alive(model, state, np.inf, 0.0)
+    assert time_if_alive(model, state, np.inf, 1e-11) == pytest.approx(for_ever, rel=1e-7)
+    assert time_if_alive(model, state, np.inf, 1e7) == pytest.approx(1e-7, rel=1e-5)  # nobody leaves so soon
+    for a, r in [(1e-3, 0.01), (1e3, 0.01), (1e-3, 50.0)]:
+        extreme = one(params._replace(a=a, r=r), 0, 0.0, 30.0)
+        assert time_if_alive(model, extreme, np.inf, 0.002) == pytest.approx(
+            integral(model, extreme, 0.0, np.inf, 0.002), rel=1e-10
+        )
 
 
 def many(rng, of_their_own):

@@ -31,7 +31,7 @@ from crmvalue._core.special import (
 from crmvalue._core.types import Array, IntArray
 from crmvalue.models import bg_nbd, phases
 from crmvalue.models.bg_nbd import BG_NBD, NOBODY
-from crmvalue.models.discounted_phases import discounted_for_ever
+from crmvalue.models.discounted_phases import discounted_for_ever, discounted_time
 from crmvalue.models.model import Histories, PurchaseModel
 
 MOST_REGULAR = 24  # largest k that a fit tries: gaps that vary by a fifth of their mean
@@ -198,6 +198,12 @@ def lifetime_if_alive(params: Params, frequency: Array, recency: Array, T: Array
     return (total / whole).reshape(shape)
 
 
+def discounted_lifetime_if_alive(params: Params, rate: float, frequency: Array, recency: Array, T: Array) -> Array:
+    """Return the same, discounted by exp(-rate · time from T)."""
+    shape, rows = as_rows(*ahead(params, np.asarray(1.0), frequency, recency, T))
+    return discounted_time(rate, phases.Ahead(*rows)).reshape(shape)
+
+
 def expected_purchases(params: Params, t: Array) -> Array:
     """Repeat purchases up to t that a new customer is expected to make."""
     none = np.zeros(np.shape(t))
@@ -303,6 +309,7 @@ BG_CNBD_K = PurchaseModel(
     probability_alive=probability_alive,
     survival_if_alive=survival_if_alive,
     lifetime_if_alive=lifetime_if_alive,
+    discounted_lifetime_if_alive=discounted_lifetime_if_alive,
     expected_purchases=expected_purchases,
     purchases_if_alive=purchases_if_alive,
     conditional_expected_purchases=conditional_expected_purchases,

@@ -30,7 +30,7 @@ from crmvalue._core.special import (
 )
 from crmvalue._core.types import Array, IntArray
 from crmvalue.models import nbd
-from crmvalue.models.discounted_phases import discounted_for_ever
+from crmvalue.models.discounted_phases import discounted_for_ever, discounted_time
 from crmvalue.models.likelihood import LogOdds, rises, softplus_sum
 from crmvalue.models.model import Histories, Process, PurchaseModel
 from crmvalue.models.nbd import NBD
@@ -217,6 +217,20 @@ def lifetime_if_alive(params: Params, frequency: Array, recency: Array, T: Array
     return mean_gap(r + frequency, alpha + T) * purchases_for_ever(a, b + frequency)
 
 
+def discounted_lifetime_if_alive(params: Params, rate: float, frequency: Array, recency: Array, T: Array) -> Array:
+    """Return the same, discounted by exp(-rate · time from T)."""
+    r, alpha, a, b = params
+    given = np.broadcast_arrays(r + frequency, alpha + T, a, b + frequency)
+    shape, scale, first, past = (np.asarray(value, dtype=float).ravel() for value in given)
+    return discounted_time(rate, at_random(shape, scale, first, past)).reshape(given[0].shape)
+
+
+def at_random(shape: Array, scale: Array, a: Array, b: Array) -> Ahead:
+    """Return what the future of customers depends on if every event is a purchase."""
+    none = np.zeros(len(shape))
+    return Ahead(none + 1, shape, scale, none, a, b, none)
+
+
 def mean_gap(shape: Array, scale: Array) -> Array:
     """Return the mean of 1/λ over λ ~ Gamma(shape, scale); infinite for a shape of at most 1."""
     with np.errstate(divide="ignore"):
@@ -284,9 +298,7 @@ def residual_purchases_if_alive(
         later = mean_power(shape, start / scale, np.where(a > 1, a - 1, 1.0), b)
         return (purchases_for_ever(a, b) * later).reshape(given[0].shape)
     if start == 0 and np.isinf(stop):
-        none = np.zeros(len(shape))
-        at_random = Ahead(none + 1, shape, scale, none, a, b, none)  # every event is a purchase
-        return discounted_for_ever(rate, at_random).reshape(given[0].shape)
+        return discounted_for_ever(rate, at_random(shape, scale, a, b)).reshape(given[0].shape)
     total = np.empty(len(shape))
     length = np.full(len(shape), min(stop - start, NEGLIGIBLE / rate if rate else np.inf))
     quick = (scale + start) / (shape + 1)
@@ -335,6 +347,7 @@ BG_NBD = PurchaseModel(
     alive_of_many=alive_of_many,
     survival_if_alive=survival_if_alive,
     lifetime_if_alive=lifetime_if_alive,
+    discounted_lifetime_if_alive=discounted_lifetime_if_alive,
     expected_purchases=expected_purchases,
     purchases_if_alive=purchases_if_alive,
     conditional_expected_purchases=conditional_expected_purchases,

@@ -1,4 +1,4 @@
-"""Purchases to come, discounted, of customers who may leave after each. A discount is a clock that may ring first.
+"""Purchases and time to come, discounted, of customers who may leave after each. A discount is a clock that rings once.
 
 With rate λ the next event comes before the clock with chance φ = λ / (λ + δ). Sums over purchases are geometric then,
 and what is left are the integrals over λ and over p, both by the trapezoidal rule in their logarithms, which converges
@@ -20,6 +20,7 @@ from crmvalue._core.types import Array, IntArray
 from crmvalue.models.phases import Ahead, chosen, most, quiet_sum
 
 NEGLIGIBLE = 35.0  # exp(−35) = 6e-16
+SMALLEST = -600.0  # logarithm of a rate of events that is as good as none
 PAIRS_AT_ONCE = 49_152  # of λ and p: stay in the processor's cache
 
 
@@ -47,10 +48,11 @@ def axis_of(low: Array, middle: Array, high: Array, step: Array, stretch: Array)
     return Axis(middle, stretch, begin, end, np.ceil((end - begin) / (step / stretch)))
 
 
-def axes_of(rate: float, ahead: Ahead) -> tuple[Axis, Axis]:
-    """Return nodes for log(λ · scale) and for log p/(1−p)."""
+def axes_of(rate: float, ahead: Ahead, power: int) -> tuple[Axis, Axis]:
+    """Return nodes for log(λ · scale) and for log p/(1−p), for what falls like this power of λ where λ is small."""
     k, n, scale, _, a, b, _ = ahead
-    low = np.log(n + 1) - NEGLIGIBLE / (n + 1) - np.sqrt(2 * NEGLIGIBLE / (n + 1))
+    fall = n + power
+    low = np.log(fall) - NEGLIGIBLE / fall - np.sqrt(2 * NEGLIGIBLE / fall)
     high = np.log(n + 2 * k + np.sqrt(2 * NEGLIGIBLE * (n + 2 * k)) + NEGLIGIBLE)
     by_rate = axis_of(low, np.log(n + 1), high, 0.6 / np.sqrt(n + 2 * k + 8), np.full(n.shape, 3.0))
     least, usual = (np.expm1(k * np.log1p(rate * scale / rates)) for rates in (np.exp(high), n + 1))  # c where λ is so
@@ -73,28 +75,65 @@ def discounted_for_ever(rate: float, ahead: Ahead) -> Array:
     Given λ and p, and j events since the last purchase, they are φ^(k−j) + (1−p) φ^(2k−j) + ... = φ^−j / (c + p) with
     c = φ^−k − 1.
     """
-    by_rate, by_chance = axes_of(rate, ahead)
+    by_rate, by_chance = axes_of(rate, ahead, 1)
     total = np.empty(ahead.shape.shape)
     for rows in batches(by_rate.steps * by_chance.steps):
-        k, n, scale, silence, a, b, _ = (value[:, None] for value in chosen(ahead, rows))
-        (x, step), (y, step_p) = by_rate.nodes(rows), by_chance.nodes(rows)
-        event = np.exp(x) / scale
-        term = np.ones_like(event)
-        mix = term.copy()  # over the events j since the last purchase
-        for j in range(1, most(k)):
-            term = term * (event + rate) * silence / j
-            mix += np.where(k > j, term, 0.0)
-        weight = step * gamma_density(n, x) * mix / quiet_sum(k, n, silence / scale)
-        c = np.expm1(np.minimum(k * np.log1p(rate / event), 600.0))
-        p, q = expit(y), expit(-y)
-        density = step_p * np.exp((a + 1) * np.log(p) + (b + 1) * np.log(q) - log_beta(a + 1, b))
-        inverse = 1 / (c[:, :, None] + p[:, None, :])
-        at_one = weight / (1 + c)
-        above = at_one * mean_of(inverse, density)
-        np.square(inverse, out=inverse)
-        falling = weight / (a + b) * mean_of(inverse, density)
-        total[rows] = (at_one + above + falling).sum(axis=1)
+        own = chosen(ahead, rows)
+        weight, event = rates_of(own, *by_rate.nodes(rows))
+        _, mix, _ = mixed(rate, own, event)
+        _, mean, _ = mean_over_chances(rate, own, event, *by_chance.nodes(rows))
+        total[rows] = np.einsum("ij,ij,ij->i", weight, mix, mean)
     return total
+
+
+def discounted_time(rate: float, ahead: Ahead) -> Array:
+    """Time for which customers alive at T are expected to stay, discounted by exp(-rate · time from T), for all time.
+
+    It is 1 / rate times the chance that the clock rings before she leaves: 1 − φ^−j · p / (c + p). Where φ is near 1,
+    that is better written as φ^−j · c / (c + p) − (φ^−j − 1).
+    """
+    by_rate, by_chance = axes_of(rate, ahead, 0)
+    total = np.empty(ahead.shape.shape)
+    for rows in batches(by_rate.steps * by_chance.steps):
+        own = chosen(ahead, rows)
+        weight, event = rates_of(own, *by_rate.nodes(rows))
+        plain, mix, more = mixed(rate, own, event)
+        c, mean, leaving = mean_over_chances(rate, own, event, *by_chance.nodes(rows))
+        total[rows] = (
+            np.einsum("ij,ij->i", weight, np.where(c < 1, mix * c * mean - more, plain - mix * leaving)) / rate
+        )
+    return total
+
+
+def rates_of(ahead: Ahead, x: Array, step: Array) -> tuple[Array, Array]:
+    """Return weights and values of λ, given x = log(λ · scale) and the weights of its nodes."""
+    k, n, scale, silence, _, _, _ = (value[:, None] for value in ahead)
+    return step * gamma_density(n, x) / quiet_sum(k, n, silence / scale), np.exp(np.maximum(x, SMALLEST)) / scale
+
+
+def mixed(rate: float, ahead: Ahead, event: Array) -> tuple[Array, Array, Array]:
+    """Sum over the events j since the last purchase of their weights; of these times φ^−j; and times φ^−j − 1."""
+    k, _, _, silence, _, _, _ = (value[:, None] for value in ahead)
+    term = np.stack([np.ones_like(event), np.ones_like(event), np.zeros_like(event)])
+    total = term.copy()
+    for j in range(1, most(k)):
+        plain, rung, more = term
+        term = np.stack([event * plain, (event + rate) * rung, event * more + rate * rung]) * (silence / j)
+        total += np.where(k > j, term, 0.0)
+    return total[0], total[1], total[2]
+
+
+def mean_over_chances(rate: float, ahead: Ahead, event: Array, y: Array, step: Array) -> tuple[Array, Array, Array]:
+    """Return c, and the means of 1 / (c + p) and p / (c + p), for each rate of events; y are nodes of log p/(1−p)."""
+    k, _, _, _, a, b, _ = (value[:, None] for value in ahead)
+    c = np.expm1(np.minimum(k * np.log1p(rate / event), 600.0))
+    p, q = expit(y), expit(-y)
+    density = step * np.exp((a + 1) * np.log(p) + (b + 1) * np.log(q) - log_beta(a + 1, b))
+    inverse = 1 / (c[:, :, None] + p[:, None, :])
+    above = mean_of(inverse, density) / (1 + c)
+    np.square(inverse, out=inverse)
+    above += mean_of(inverse, density) / (a + b)
+    return c, 1 / (1 + c) + above, 1 / (1 + c) - c * above
 
 
 def mean_of(values: Array, weights: Array) -> Array:

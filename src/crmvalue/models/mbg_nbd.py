@@ -65,6 +65,11 @@ def lifetime_if_alive(params: Params, frequency: Array, recency: Array, T: Array
     return bg_nbd.lifetime_if_alive(one_stay_later(params), frequency, recency, T)
 
 
+def discounted_lifetime_if_alive(params: Params, rate: float, frequency: Array, recency: Array, T: Array) -> Array:
+    """Return the same, discounted by exp(-rate · time from T)."""
+    return bg_nbd.discounted_lifetime_if_alive(one_stay_later(params), rate, frequency, recency, T)
+
+
 def expected_purchases(params: Params, t: Array) -> Array:
     """Repeat purchases up to t that a new customer is expected to make, if she stays after the first of all."""
     r, alpha, a, b = params
@@ -125,6 +130,7 @@ MBG_NBD = PurchaseModel(
     probability_alive=probability_alive,
     survival_if_alive=survival_if_alive,
     lifetime_if_alive=lifetime_if_alive,
+    discounted_lifetime_if_alive=discounted_lifetime_if_alive,
     expected_purchases=expected_purchases,
     purchases_if_alive=purchases_if_alive,
     conditional_expected_purchases=conditional_expected_purchases,

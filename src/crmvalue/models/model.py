@@ -66,6 +66,9 @@ class PurchaseModel:
     lifetime_if_alive: Callable[
         ..., Array
     ]  # (params, frequency, recency, T) -> expected time as a customer from T on; infinite if so
+    discounted_lifetime_if_alive: Callable[..., Array] | None = (
+        None  # (params, rate, frequency, recency, T) -> the same, discounted, where quicker than by its integral
+    )
     expected_purchases: Callable[..., Array]  # (params, t) -> of a new customer up to t after her first purchase
     purchases_if_alive: Callable[
         ..., Array

@@ -126,7 +126,9 @@ def times_if_alive(model: PurchaseModel, states: States, horizon: float, rate: f
 def time_if_alive(model: PurchaseModel, states: States, horizon: float, rate: float) -> Array:
     """Return the expected time as a customer in (T, T + horizon], discounted by exp(−rate · time), if alive at T."""
     if rate == 0 and np.isinf(horizon):
-        return np.asarray(model.lifetime_if_alive(states.params, states.frequency, states.recency, states.T))
+        return np.asarray(model.lifetime_if_alive(states.params, *states[1:4]))
+    if np.isinf(horizon) and model.discounted_lifetime_if_alive is not None:
+        return model.discounted_lifetime_if_alive(states.params, rate, *states[1:4])
     if not model.is_discrete:
         return integral(model, states, 0.0, horizon, rate)
     few = np.arange(1.0, min(FIRST, horizon) + 1)
