@@ -112,6 +112,8 @@ MADE: dict[str, Callable[[], Any]] = {
         units(), outcome="y", treated="treated", start=2, unit="unit"
     ),
     "ExperimentEffect": lambda: crmvalue.experiment_effect(units(), outcome="y", arm="arm", control="a", unit="unit"),
+    "ExperimentPlan": lambda: crmvalue.experiment_size(1.0, sd=5.0),
+    "EffectComparison": lambda: crmvalue.compare_effects({MARKUP: MADE["ExperimentEffect"]()}),
     "InterruptedSeries": lambda: crmvalue.interrupted_series(
         pd.DataFrame({"period": range(30), "y": np.random.default_rng(2).normal(10, 1, 30)}), outcome="y", start=20
     ),

@@ -97,9 +97,11 @@ from crmvalue.effects.differences import DifferenceInDifferences, difference_in_
 from crmvalue.effects.estimate import Estimate
 from crmvalue.effects.experiment import ArmEffect, ExperimentEffect, experiment_effect
 from crmvalue.effects.levers import Levers, retention_lever
+from crmvalue.effects.planning import ExperimentPlan, detectable_effect, experiment_size
 from crmvalue.effects.profit import IncrementalProfit, incremental_profit
 from crmvalue.effects.response import ResponseCurves, fit_response_curves
 from crmvalue.effects.series import InterruptedSeries, interrupted_series
+from crmvalue.effects.several import EffectComparison, compare_effects
 from crmvalue.effects.uplift import UpliftDepth, uplift_depth
 from crmvalue.errors import ConvergenceError, CrmValueError, InputError, MissingExtraError
 from crmvalue.finance.cash_flow import (
@@ -393,6 +395,11 @@ __all__ = [
     "before_after",
     "BeforeAfter",
     "GroupChange",
+    "experiment_size",
+    "detectable_effect",
+    "ExperimentPlan",
+    "compare_effects",
+    "EffectComparison",
     "interrupted_series",
     "InterruptedSeries",
     "uplift_depth",
