@@ -122,18 +122,11 @@ from crmvalue.models.bg_nbd import BG_NBD
 from crmvalue.models.comparison import ModelComparison, compare_models
 from crmvalue.models.covariate_effects import CovariateEffects, covariate_effects
 from crmvalue.models.covariates import Covariates
-from crmvalue.models.diagnostics import frequency_fit, history_table, tracking
+from crmvalue.models.diagnostics import frequency_fit, history_table, holdout_by_frequency
 from crmvalue.models.discrete_pareto import DISCRETE_PARETO
 from crmvalue.models.discrete_weibull import DISCRETE_WEIBULL
 from crmvalue.models.fit import PurchaseFit, SpendFit, fit_purchases, fit_spend
 from crmvalue.models.fit_retention import RetentionFit, fit_retention
-from crmvalue.models.forecast_comparison import (
-    ForecastComparison,
-    RollingForecasts,
-    compare_forecasts,
-    holdout_by_frequency,
-    rolling_forecasts,
-)
 from crmvalue.models.gamma_gamma import GAMMA_GAMMA
 from crmvalue.models.gamma_gamma_on_frequency import GAMMA_GAMMA_ON_FREQUENCY
 from crmvalue.models.geometric import GEOMETRIC
@@ -145,10 +138,12 @@ from crmvalue.models.nbd import NBD
 from crmvalue.models.pareto_nbd import PARETO_NBD
 from crmvalue.models.profile_likelihood import likelihood_intervals
 from crmvalue.models.regularity import draw_log_gaps, with_k
+from crmvalue.models.rolling import RollingForecasts, rolling_forecasts
 from crmvalue.models.sbg import SBG
 from crmvalue.models.spend_dependence import SpendDependence, spend_dependence_test
 from crmvalue.models.storage import fit_from_json, fit_to_json
 from crmvalue.models.time_alive import remaining_lifetime
+from crmvalue.models.tracking_curve import tracking
 from crmvalue.models.value_interval import TotalValueInterval, total_value_interval
 from crmvalue.retention.backtest import RiskBacktest, risk_backtest
 from crmvalue.retention.risk import ChurnRisk, churn_risk
@@ -286,14 +281,12 @@ __all__ = [
     "likelihood_intervals",
     "compare_models",
     "ModelComparison",
-    "compare_forecasts",
-    "ForecastComparison",
     "rolling_forecasts",
     "RollingForecasts",
     "holdout_by_frequency",
     "frequency_fit",
-    "tracking",
     "history_table",
+    "tracking",
     "fit_to_json",
     "fit_from_json",
     # lifetime value

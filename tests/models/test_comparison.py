@@ -278,7 +278,8 @@ def test_rolling_forecasts_are_single_ones_from_several_days(cdnow):
     means = found.means()
     assert means.loc["BG_NBD", "mae"] == pytest.approx(table.xs("BG_NBD", level="model")["mae"].mean())
     assert found.advice.startswith(
-        "Use BG/NBD: over the 2 days together it gives what came the highest chance, and on 2 of them alone, with a mean"
+        "Use BG/NBD: over the 2 days together it gives what came the highest chance, and on 2 of them alone, with a "
+        "mean"
     )
     with pytest.raises(InputError, match="origins: not a list of different days"):
         rolling_forecasts(cdnow, [NBD], origins=["1997-06-30", "1997-06-30"], duration=13)

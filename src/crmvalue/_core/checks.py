@@ -49,7 +49,7 @@ def require_columns(present: Sequence[str], wanted: Iterable[str], *, argument: 
     missing = [name for name in wanted if name not in present]
     if not missing:
         return
-    name = missing[0]
+    name, present = str(missing[0]), [str(column) for column in present]  # pandas takes numbers for names
     near = difflib.get_close_matches(name.casefold(), [column.casefold() for column in present], n=1, cutoff=0.65)
     guess = next((column for column in present if near and column.casefold() == near[0]), None)
     hint = f" Did you mean {guess!r}?" if guess else ""

@@ -29,6 +29,8 @@ AnyFrame: TypeAlias = nw.DataFrame[Any] | nw.LazyFrame[Any]
 
 ISO_DATE = r"^\d{4}[-/]\d{2}[-/]\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?$"
 ISO_DATE_WITH_OFFSET = r"^\d{4}[-/]\d{2}[-/]\d{2}[T ].*(?:Z|[+-]\d{2}:?\d{2})$"
+WRITTEN_AMOUNT = r"^\s*-?[^\d.,-]*-?\d{1,3}(?:,\d{3})*(?:\.\d+)?\s*[^\d.,]*$"  # ¥1,234 or 1,234.50 USD, not 1.234,50
+STRIPPED = "frame[column].str.replace('[^0-9.-]', '', regex=True).astype(float)"
 EPOCH = dt.date(1970, 1, 1).toordinal()
 NOT_A_FRAME = (
     "Pass a pandas, Polars or PyArrow table, a Polars lazy frame, a DuckDB relation, an Ibis table or a PySpark frame."
@@ -47,7 +49,7 @@ def open_frame(frame: Frame, *, argument: str = "frame", needs: Iterable[str] = 
             raise InputError(f"{argument}: got {type(frame).__name__}. {NOT_A_FRAME}") from None
         except nw.exceptions.DuplicateError:
             names = [str(name) for name in getattr(frame, "column_names", frame.columns)]
-        twice = ", ".join(repr(name) for name in sorted(set(names)) if names.count(name) > 1)
+        twice = ", ".join(repr(name) for name in sorted(set(names), key=str) if names.count(name) > 1)
         if twice:
             raise InputError(f"{argument}: more than one column is named {twice}. Rename all but one.")
     require_columns(column_names(opened), needs, argument=argument)
@@ -269,7 +271,8 @@ def read_numbers(frame: AnyFrame, column: str, *, argument: str) -> AnyFrame:
         return frame
     if kind.is_numeric():
         return frame.with_columns(nw.col(column).cast(nw.Float64))
-    remedy = "Convert it to numbers first, for example with pandas.to_numeric(frame[column])."
+    way = "frame[column].astype(float)" if kind == nw.Boolean else "pandas.to_numeric(frame[column])"
+    remedy = f"Convert it to numbers first, for example with {way}."
     if kind == nw.Object and isinstance(frame, nw.DataFrame):
         values = frame.get_column(column).to_list()
         missing = np.array([value is None or value != value for value in values])
@@ -280,7 +283,10 @@ def read_numbers(frame: AnyFrame, column: str, *, argument: str) -> AnyFrame:
         return with_arrays(frame, {column: np.array(numbers)})
     if kind == nw.Unknown and isinstance(frame, nw.DataFrame):  # a column of nothing but missing values
         return frame.with_columns(nw.col(column).cast(nw.Float64))
-    examples = ", ".join(map(repr, first_values(frame.filter(~nw.col(column).is_null()), column, n=3)))
+    values = first_values(frame.filter(~nw.col(column).is_null()), column, n=3)
+    if values and all(isinstance(value, str) and re.match(WRITTEN_AMOUNT, value) for value in values):
+        remedy = f"Convert it to numbers first, for example with {STRIPPED}."  # pandas.to_numeric cannot read these
+    examples = ", ".join(map(repr, values)) or "all missing"
     raise InputError(f"{argument}: column holds {kind}, not numbers ({examples}). {remedy}")
 
 

@@ -20,7 +20,6 @@ from crmvalue.models.forecasts import read_outcomes, require_split
 from crmvalue.models.histories import PURCHASES, checked_purchases, open_customers, require_unit_of_fit
 from crmvalue.models.model import Parameters, PurchaseModel
 from crmvalue.models.own_params import read_with_params
-from crmvalue.models.tracking_curve import tracking as tracking
 
 if TYPE_CHECKING:
     import pandas as pd
