@@ -6,7 +6,7 @@ is but for one covariate; the two futures are averaged over customers and compar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,26 +25,19 @@ from crmvalue.models.covariates import (
     columns_of_effects,
     inside,
     levels_by_column,
-    params_with,
-    processes_of,
     readable,
     refuse_covariates,
     require_kinds,
     with_covariates,
 )
-from crmvalue.models.discounting import chebyshev_rule, period_ends, weighted_totals, weights_of_totals
-from crmvalue.models.distinct import States
 from crmvalue.models.fit import PurchaseFit, SpendFit
 from crmvalue.models.histories import open_customers
-from crmvalue.models.model import Parameters
+from crmvalue.models.outlook import Outlook, both_outcomes, gradients, spread
 
 if TYPE_CHECKING:
     import pandas as pd
 
-NODES = 16  # times at which purchases are evaluated instead of more period ends: good to six digits
-FEW_NODES = 6  # good to three digits, for the width of an interval
 MOST_PATTERNS = 2_000  # of covariates, for the width of an interval; means are over all
-STEP = 1e-4  # of a logarithm, for differences on both sides: their error is of the order of its square
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -257,37 +250,6 @@ def changes_in(effects: Sequence[Effect], known: Mapping[str, Array], steps: Map
             yield Change(column, f"{step:+g}", 0.0, step, is_step=True)
 
 
-class Outlook(NamedTuple):
-    """What is asked of a new customer's future."""
-
-    fit: PurchaseFit
-    spend: float | SpendFit
-    horizon: float
-    rate: float  # a time unit
-    margin: float
-    nodes: int = NODES
-
-    def purchases(self, params: Parameters, n: int) -> Array:
-        """Return the repeat purchases expected over the horizon, and the same discounted; shape (2, n)."""
-        model, none = self.fit.model, np.zeros(n)
-        alive = model.probability_alive(params, none, none, none)
-        plain = alive * model.purchases_if_alive(params, np.asarray(self.horizon), none, none, none)
-        if self.rate == 0:
-            return np.stack([plain, plain])
-        ends = period_ends(self.horizon)
-        weights = weights_of_totals(ends, self.rate)
-        if len(ends) > self.nodes:
-            ends, weights = chebyshev_rule(ends, weights, self.nodes)
-        states = States(params, none, none, none, np.arange(n))
-        return np.stack([plain, alive * weighted_totals(model.purchases_if_alive, states, ends, weights)])
-
-    def amount(self, params: Parameters, n: int) -> Array:
-        """Return the mean spend a purchase, shape (1, n)."""
-        if not isinstance(self.spend, SpendFit):
-            return np.full((1, n), self.spend)
-        return np.broadcast_to(self.spend.model.expected_spend(params, np.zeros(n), np.zeros(n)), (1, n))
-
-
 def compared(outlook: Outlook, change: Change, known: Mapping[str, Array], counts: IntArray, width: float) -> Array:
     """Return level before, change, and both ends of its interval: of purchases, and of value, shape (2, 4)."""
     before, after = (
@@ -295,7 +257,7 @@ def compared(outlook: Outlook, change: Change, known: Mapping[str, Array], count
         for bought, amount in (both_outcomes(outlook, change.applied(known, after=then)) for then in (False, True))
     )
     some, weights = representative(known, counts)
-    rough = outlook._replace(nodes=FEW_NODES)
+    rough = outlook._replace(is_rough=True)
     one, other = (gradients(rough, change.applied(some, after=then), weights) for then in (False, True))
     fits = [outlook.fit, outlook.spend]
     variance = sum(
@@ -312,71 +274,3 @@ def representative(known: Mapping[str, Array], counts: IntArray) -> tuple[dict[s
     wanted = (np.arange(MOST_PATTERNS) + 0.5) / MOST_PATTERNS * counts.sum()
     rows = np.searchsorted(np.cumsum(counts), wanted)
     return {name: values[rows] for name, values in known.items()}, np.full(MOST_PATTERNS, 1 / MOST_PATTERNS)
-
-
-def both_outcomes(outlook: Outlook, pattern: Mapping[str, Array]) -> tuple[Array, Array]:
-    """Return purchases, plain and discounted, and the amount of each, of customers with these covariates."""
-    n = rows_in(pattern)
-    bought = outlook.purchases(params_for(outlook.fit, pattern), n)
-    own = params_for(outlook.spend, pattern) if isinstance(outlook.spend, SpendFit) else ()
-    return bought, outlook.amount(own, n)
-
-
-def gradients(outlook: Outlook, pattern: Mapping[str, Array], weights: Array) -> list[Array]:
-    """Return derivatives of mean purchases and mean value by the estimates of each fit, shape (2, k)."""
-    bought, amount = both_outcomes(outlook, pattern)
-    worth = np.stack([weights, weights * outlook.margin * amount[0]])
-    found = [np.einsum("qn,qnk->qk", worth, slopes_of(outlook.fit, pattern, outlook.purchases))]
-    if isinstance(outlook.spend, SpendFit):
-        worth = np.stack([0 * weights, weights * outlook.margin * bought[1]])
-        found.append(worth @ slopes_of(outlook.spend, pattern, outlook.amount)[0])
-    return found
-
-
-def spread(gradient: Array, fit: PurchaseFit | SpendFit) -> Array:
-    """Variance of quantities with this gradient by the estimates, shape (q, k); one at its bound counts as known."""
-    return np.asarray(np.einsum("qk,kl,ql->q", gradient, np.nan_to_num(fit.log_covariance), gradient))
-
-
-def slopes_of(
-    fit: PurchaseFit | SpendFit, pattern: Mapping[str, Array], outcome: Callable[[Parameters, int], Array]
-) -> Array:
-    """Return derivatives of the outcomes of each row by log parameters and coefficients, shape (q, n, k)."""
-    params, n, names = params_for(fit, pattern), rows_in(pattern), fit.param_names
-    slopes = []
-    for name in names:
-        up, down = (
-            outcome(params._replace(**{name: getattr(params, name) * np.exp(step)}), n)  # type: ignore[attr-defined]
-            for step in (STEP, -STEP)
-        )
-        slopes.append((up - down) / (2 * STEP))
-    powers = {process.name: (names.index(process.parameter), process.power) for process in fit.model.processes}
-    levels = levels_by_column(fit.effects)
-    for effect in fit.effects:
-        apart = difference(effect, pattern, levels)
-        acting = [powers[process] for process in effect.processes]
-        slopes.append(np.sum([power * slopes[place] * apart for place, power in acting], axis=0))
-    return np.stack(slopes, axis=2)
-
-
-def params_for(fit: PurchaseFit | SpendFit, pattern: Mapping[str, Array]) -> Parameters:
-    """Return the parameters of customers with these covariates."""
-    levels = levels_by_column(fit.effects)
-    scores = {process: np.zeros(rows_in(pattern)) for process in processes_of(fit.effects)}
-    for effect in fit.effects:
-        for process in effect.processes:
-            scores[process] += effect.coefficient * difference(effect, pattern, levels)
-    return params_with(fit.model, fit.params, scores)
-
-
-def rows_in(pattern: Mapping[str, Array]) -> int:
-    """Return how many rows there are."""
-    return len(next(iter(pattern.values())))
-
-
-def difference(effect: Effect, pattern: Mapping[str, Array], levels: Mapping[str, Sequence[str]]) -> Array:
-    """Return how far the covariate of an effect is from its reference, in each row."""
-    values = pattern[effect.column]
-    if effect.level is None:
-        return values - float(effect.reference)
-    return np.asarray(values == list(levels[effect.column]).index(effect.level), dtype=float)

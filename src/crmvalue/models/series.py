@@ -34,8 +34,10 @@ def of_states(model: PurchaseModel, value: Value, states: States) -> Array:
     """Return the value for each state."""
     params, frequency, _, T, _ = states
     found, left = np.empty(len(T)), np.arange(len(T))
-    if model.aged is not None and len(T) > FEW and any(map(np.ndim, params)):
-        own = np.stack([np.broadcast_to(column, T.shape) for column in model.aged(params, T)])
+    are_new = not T.any()
+    if (are_new or model.aged is not None) and len(T) > FEW and any(map(np.ndim, params)):
+        aged = params if are_new else model.aged(params, T)  # type: ignore[misc]  # not None
+        own = np.stack([np.broadcast_to(column, T.shape) for column in aged])
         left = read_from_series(model, value, own, frequency, found)
     if len(left) == len(T):
         return value(*states[:4])
