@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -122,8 +123,8 @@ def plain_columns(frame: Frame, columns: Sequence[str]) -> list[AnyArray] | None
 
     To open a frame of a few thousand rows takes as long as to fit a model to it.
     """
-    is_open = isinstance(frame, (nw.DataFrame, nw.LazyFrame))
-    if is_open or not nw.dependencies.is_pandas_dataframe(frame) or not frame.columns.is_unique:
+    pandas = sys.modules.get("pandas")  # whoever passes a frame of it has loaded it
+    if pandas is None or not isinstance(frame, pandas.DataFrame) or not frame.columns.is_unique:
         return None
     there = [frame[name] for name in columns if name in frame.columns]
     is_plain = all(isinstance(column.dtype, np.dtype) and column.dtype.kind in "iuf" for column in there)

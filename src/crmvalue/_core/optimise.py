@@ -17,7 +17,8 @@ from crmvalue.errors import ConvergenceError
 
 MOST_STEPS = 200
 SMALL_STEP = 1e-6  # on the log scale; the step is still taken, and its error is the square of it
-NO_STEP = 1e-11  # on the log scale; not taken, for the estimates have all their digits
+NO_STEP = 1e-10  # on the log scale; not taken, for the estimates have ten digits
+TINY = float(np.finfo(float).tiny)  # above 0: keeps a ratio of two zeros a number
 FARTHEST = 16.0  # log distance from the start (a factor of 9 million) at which the maximum is no longer inside
 FLATTEST = 1e-13  # smallest over largest curvature that double precision can tell from flat
 
@@ -75,14 +76,16 @@ def climb(evaluate: Callable[[Array], Derivatives], start: Array) -> Ascent:
         return Ascent(point=point, here=here, steps=0, converged=False)
     for steps in range(MOST_STEPS):
         curvature, axes = np.linalg.eigh(-here.hessian)
-        slope = axes.T @ here.gradient
-        if curvature[0] > FLATTEST * curvature[-1] and np.abs(axes @ (slope / curvature)).max() < SMALL_STEP:
-            point, here = polished(evaluate, point, here, axes @ (slope / curvature))
-            return Ascent(point=point, here=here, steps=steps, converged=True)
-        move = axes @ restricted_step(curvature, slope, radius)
-        gain = float(here.gradient @ move + 0.5 * move @ here.hessian @ move)
+        slope = here.gradient @ axes
+        if curvature[0] > FLATTEST * curvature[-1]:
+            newton = axes @ (slope / curvature)
+            if np.abs(newton).max() < SMALL_STEP:
+                point, here = polished(evaluate, point, here, newton)
+                return Ascent(point=point, here=here, steps=steps, converged=True)
+        along = restricted_step(curvature, slope, radius)
+        move, gain = axes @ along, float(along @ (slope - 0.5 * curvature * along))
         there = evaluate(point + move)
-        rounding = 1e-13 * abs(float(here.value)) + np.finfo(float).tiny
+        rounding = 1e-13 * abs(float(here.value)) + TINY
         ratio = (float(there.value - here.value) + rounding) / (gain + rounding)
         if is_finite(there) and ratio > 1e-4:
             point, here = point + move, there
@@ -114,10 +117,10 @@ def restricted_step(curvature: Array, slope: Array, radius: float) -> Array:
     """Newton step along the axes of the Hessian, shifted where needed to go uphill and no farther than `radius`."""
     if curvature[0] > 0:
         step = slope / curvature
-        if np.linalg.norm(step) <= radius:
+        if step @ step <= radius * radius:
             return step
     low = max(0.0, -float(curvature[0]))
-    size = float(np.linalg.norm(slope)) + np.finfo(float).tiny
+    size = float(np.linalg.norm(slope)) + TINY
     high = low + size / radius + 1e-12 * float(np.abs(curvature).max())
     for _ in range(60):  # bisection: the step's length falls as the shift rises
         middle = 0.5 * (low + high)

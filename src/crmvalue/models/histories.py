@@ -171,7 +171,12 @@ def are_histories(frequency: Array, recency: Array, T: Array) -> bool:
 
 def checked_counts(frame: AnyFrame, frequency: AnyArray) -> Array:
     """Return frequency as floats once no row breaks a rule."""
-    return checked(frame, SPEND[:1], COUNT_RULES, [frequency])[0]
+    return checked(frame, SPEND[:1], COUNT_RULES, [frequency], at_a_glance=are_counts)[0]
+
+
+def are_counts(frequency: Array) -> bool:
+    """Whether all rows are whole numbers from 0 on: NaN passes no comparison."""
+    return bool(frequency.min() >= 0 and frequency.max() < np.inf and not is_fractional(frequency).any())
 
 
 def checked(

@@ -28,7 +28,7 @@ def total_of(
         values = np.exp(point)
         found = add_up(model.Params(*values.tolist()))
         gradient = found.gradient * values
-        hessian = found.hessian * np.outer(values, values)
+        hessian = found.hessian * values * values[:, None]
         hessian.flat[:: len(values) + 1] += gradient
         return Derivatives(value=found.value, gradient=gradient, hessian=hessian)
 

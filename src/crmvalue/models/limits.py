@@ -23,6 +23,7 @@ from crmvalue.models.model import PurchaseModel, RetentionModel, SpendModel
 Model: TypeAlias = PurchaseModel | RetentionModel | SpendModel
 AnyModel = TypeVar("AnyModel", PurchaseModel, RetentionModel, SpendModel)
 
+EPSILON = float(np.finfo(float).eps)  # smallest over largest curvature that an inverse stands
 LEAST_PENALTY = 1.0  # where effects have no maximum: those of one standard deviation are then about ±1
 LOST = 1e-3  # log-likelihood by which a limit may be below the place where the search for it ended
 NEAR = 1e-6  # log-likelihood that a step to the maximum would still gain
@@ -53,7 +54,7 @@ def best_fit(model: AnyModel, data: Sequence[Array], counts: IntArray, design: D
     Where effects of covariates have no maximum, as where no customer of some kind ever left, a small penalty makes one.
     """
     design = design.on(model)
-    point = np.append(np.log(model.start(*data, counts)), np.zeros(len(design.actions)))
+    point = np.log([*model.start(*data, counts), *(1.0 for _ in design.actions)])  # no effects to begin with
     evaluate = log_likelihood_of(model, data, counts, design)
     is_free = bool(design.actions) and design.penalty < LEAST_PENALTY  # effects may run away
     if is_free:
@@ -184,7 +185,7 @@ def found_at(
 def inverse_of(information: Array) -> Array:
     """Return the covariance that belongs to an information matrix, finite however flat it is."""
     curvature, axes = np.linalg.eigh(information)
-    curvature = np.maximum(curvature, np.finfo(float).eps * curvature[-1])
+    curvature = np.maximum(curvature, EPSILON * curvature[-1])
     return np.asarray((axes / curvature) @ axes.T)
 
 
@@ -245,18 +246,19 @@ def findings(
     said = []
     k = len(params)
     names = [*params._fields, *(effect.name for effect in effects)]  # type: ignore[attr-defined]  # a NamedTuple
-    spread = np.sqrt(np.diag(covariance))
-    correlation = np.triu(covariance / np.outer(spread, spread), k=1)
-    for i, j in np.argwhere(np.abs(correlation) > STRONG):
+    spread = np.sqrt(covariance.diagonal())
+    correlation = covariance / (spread[:, None] * spread)
+    for i, j in zip(*np.nonzero(np.abs(correlation) > STRONG), strict=True):
         one, other = int(free[i]), int(free[j])
         known = one < k and max(spread[i], spread[j]) < UNSURE
-        if (one < k) == (other < k) and not known:  # parameter and effect are tied wherever the reference is rare
+        # parameter and effect are tied wherever the reference is rare
+        if i < j and (one < k) == (other < k) and not known:
             kind = "logarithms" if one < k else "effects"
             said.append(
                 f"{names[one]} and {names[other]} are known only together (correlation of their {kind} "
                 f"{correlation[i, j]:.3f}): predictions use both and stand, but do not read one alone."
             )
-    for i, error in zip(free.tolist(), spread, strict=True):
+    for i, error in zip(free.tolist(), spread.tolist(), strict=True):
         if error > VAGUE and i < k:
             said.append(
                 f"{names[i]} is hardly known: its standard error is {error:.0f} times the estimate. A model without it "

@@ -47,15 +47,15 @@ def bends_of(
     Let the log-likelihood, the others at their best, fall by t²/2 − A t³ − C t⁴. Its height and slope at t = 1 give A
     and C, and the series of w, turned round, has the coefficients A and 5/2 A² + C.
     """
-    errors = np.sqrt(np.diag(covariance)[:k])
-    places = np.flatnonzero((errors > EXACT) & (errors < VAGUE))  # nor NaN, of those that were held
-    paths = np.nan_to_num(covariance[places]) / errors[places, None]  # along which the others stay near their best
-    seen = [evaluate(ended.point + path) for path in paths]
     bends = [EVEN] * k
-    for j, there, error in zip(places.tolist(), seen, errors[places].tolist(), strict=True):
-        if is_finite(there):
-            height, slope = at_best(there, j, free[free != j])
-            bends[j] = bend_of(height - ended.value + 0.5, slope * error + 1.0)
+    for j, error in enumerate(np.sqrt(covariance.diagonal()[:k]).tolist()):
+        if EXACT < error < VAGUE:  # nor NaN, of those that were held
+            point = ended.point.copy()
+            point[free] += covariance[j, free] / error  # along this path the others stay near their best
+            there = evaluate(point)
+            if is_finite(there):
+                height, slope = at_best(there, j, free[free != j])
+                bends[j] = bend_of(height - ended.value + 0.5, slope * error + 1.0)
     return tuple(bends)
 
 
