@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from crmvalue._core.checks import require_number
-from crmvalue._core.quadrature import NEGLIGIBLE, from_zero, unit_rule
+from crmvalue._core.quadrature import NEGLIGIBLE, PANEL, from_zero, unit_rule
 from crmvalue._core.types import AnyArray, Array, Frame, TimeUnit
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.finance.rates import periodic_rate
@@ -204,11 +204,12 @@ def over_nodes(
 
 def by_panels(model: PurchaseModel, states: States, start: float, scale: Array, length: Array, rate: float) -> Array:
     """Return that integral on finer and finer panels of log time."""
-    total = over_panels(model, states, start, scale, length, rate, 1.0)
+    least = np.maximum(1.0, PANEL / np.log1p(length / scale))  # so that a finer grid has more panels from the start
+    total = over_panels(model, states, start, scale, length, rate, least)
     going, fine = np.arange(len(scale)), 2.0
     while going.size and fine <= FINEST:
         part = rows_of(states, going)
-        better = over_panels(model, part, start, scale[going], length[going], rate, fine)
+        better = over_panels(model, part, start, scale[going], length[going], rate, fine * least[going])
         settled = np.abs(better - total[going]) <= ERROR * better
         total[going] = better
         going, fine = going[~settled], 2 * fine
@@ -226,7 +227,7 @@ def scale_of(model: PurchaseModel, states: States) -> Array:
 
 
 def over_panels(
-    model: PurchaseModel, states: States, start: float, scale: Array, length: Array, rate: float, fine: float
+    model: PurchaseModel, states: States, start: float, scale: Array, length: Array, rate: float, fine: Array
 ) -> Array:
     """Integral of the discounted chance to stay over [start, start + length], on panels shorter by a factor."""
     total = np.zeros(len(scale))
