@@ -13,16 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from crmvalue._core.checks import require_number, require_rows
-from crmvalue._core.frames import (
-    AnyFrame,
-    column_names,
-    compute_columns,
-    count_true,
-    one_row,
-    open_frame,
-    read_numbers,
-    to_native,
-)
+from crmvalue._core.columns import read_numbers
+from crmvalue._core.frames import AnyFrame, column_names, compute_columns, count_true, one_row, open_frame, to_native
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame, TimeUnit
 from crmvalue.errors import InputError

@@ -9,6 +9,7 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_rows
+from crmvalue._core.columns import read_dates, read_numbers
 from crmvalue._core.frames import AnyFrame
 from crmvalue._core.types import AnyArray, Array, Frame
 from crmvalue.costing.names import is_blank, plain_name
@@ -55,8 +56,8 @@ def converted(
 def read_rates(rates: Frame) -> dict[str, AnyArray]:
     """Return checked rates as arrays, in order of their days."""
     opened = frames.open_frame(rates, argument="rates", needs=["date", "currency", "rate"])
-    rows, _ = frames.read_dates(opened.select("date", "currency", "rate"), "date", argument="rates, column 'date'")
-    rows = frames.read_numbers(rows, "rate", argument="rates, column 'rate'")
+    rows, _ = read_dates(opened.select("date", "currency", "rate"), "date", argument="rates, column 'date'")
+    rows = read_numbers(rows, "rate", argument="rates, column 'rate'")
     found = frames.to_arrays(rows, ["date", "currency", "rate"])
     require_rows(~np.isnat(found["date"]), "rates", "missing or unreadable date", "Give each rate a date.")
     rate = found["rate"]

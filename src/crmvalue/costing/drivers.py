@@ -10,6 +10,7 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_rows
+from crmvalue._core.columns import read_numbers, refuse_mixed_ids
 from crmvalue._core.frames import AnyFrame
 from crmvalue._core.types import AnyArray, Array, Frame
 from crmvalue.costing.apportion import Bytes, Weights, weights_of
@@ -36,12 +37,12 @@ def read_drivers(drivers: Frame, object_id: str, columns: Sequence[str | None], 
     opened = frames.open_frame(drivers, argument="drivers", needs=[object_id, *wanted])
     if object_id in wanted:
         raise InputError(f"bases: {object_id!r} names the cost objects. Name a column with quantities.")
-    frames.refuse_mixed_ids(opened, object_id, argument=f"drivers, column {object_id!r}")
+    refuse_mixed_ids(opened, object_id, argument=f"drivers, column {object_id!r}")
     rows = opened.select(object_id, *wanted)
     kinds = rows.collect_schema()
     for column in wanted:
         if kinds[column] != nw.Float64:
-            rows = frames.read_numbers(rows, column, argument=f"drivers, column {column!r}")
+            rows = read_numbers(rows, column, argument=f"drivers, column {column!r}")
     arrays = frames.to_arrays(rows, [object_id, *wanted])
     objects = arrays.pop(object_id)
     if not len(objects):
@@ -120,7 +121,7 @@ def unknown_objects(named: AnyArray, objects: AnyArray) -> AnyArray:
 def read_services(services: Frame, known: Sequence[str], n: int) -> Array:
     """Return what pools (rows) do for pools (columns), shape (n, n), in units of the driver of the row."""
     opened = frames.open_frame(services, argument="services", needs=["pool", "to_pool", "quantity"])
-    rows = frames.read_numbers(opened.select("pool", "to_pool", "quantity"), "quantity", argument="services, quantity")
+    rows = read_numbers(opened.select("pool", "to_pool", "quantity"), "quantity", argument="services, quantity")
     found = frames.to_arrays(rows, ["pool", "to_pool", "quantity"])
     quantity = np.asarray(found["quantity"], dtype=float)
     ok = np.isfinite(quantity) & (quantity >= 0)

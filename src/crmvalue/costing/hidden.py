@@ -9,6 +9,7 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_number, require_rows
+from crmvalue._core.columns import read_dates, read_numbers
 from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import number_text, result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame
@@ -228,9 +229,9 @@ def read_rows(
     if taken:
         raise InputError(f"keep: {taken[0]!r} is the name of a column of the result. Rename it.")
     opened = frames.open_frame(frame, needs=[date, *numbers, *kept])
-    rows, _ = frames.read_dates(opened.select(*dict.fromkeys([date, *numbers, *kept])), date, argument=date)
+    rows, _ = read_dates(opened.select(*dict.fromkeys([date, *numbers, *kept])), date, argument=date)
     for name in numbers:
-        rows = frames.read_numbers(rows, name, argument=name)
+        rows = read_numbers(rows, name, argument=name)
     lines = frames.to_arrays(rows, frames.column_names(rows))
     if not len(lines[date]):
         raise InputError("frame: it has no rows. Pass at least one.")

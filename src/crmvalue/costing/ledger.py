@@ -11,6 +11,7 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_columns, require_rows
+from crmvalue._core.columns import read_dates, read_numbers
 from crmvalue._core.frames import AnyFrame
 from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import number_text, result_html, result_text
@@ -196,10 +197,10 @@ def prepare_ledger(
     if (rates is None) != (to_currency is None) or (rates is not None and currency is None):
         raise InputError("rates: currency, rates and to_currency go together. Pass all three, or no rates.")
     raw = frames.open_frame(frame, needs=[*used.values(), *kept])
-    rows, time_zone = frames.read_dates(
+    rows, time_zone = read_dates(
         raw.select(*(nw.col(old).alias(new) for new, old in used.items()), *kept), "date", argument=date
     )
-    rows = frames.read_numbers(rows, "amount", argument=amount)
+    rows = read_numbers(rows, "amount", argument=amount)
     # A ledger is small: its columns are checked as arrays whatever the engine, and changed by expressions within it.
     lines = frames.to_arrays(rows, [name for name in used if name not in TAGS and name != "useful_life"])
     require_dated_amounts(lines["date"], lines["amount"], date=date, amount_name=amount)
@@ -269,7 +270,7 @@ def read_subcategories(
 
 def with_useful_life(rows: AnyFrame, argument: str) -> AnyFrame:
     """Return the rows with useful lives as numbers, after a check that they are whole months above 0."""
-    rows = frames.read_numbers(rows, "useful_life", argument=argument)
+    rows = read_numbers(rows, "useful_life", argument=argument)
     months = frames.to_arrays(rows, ["useful_life"])["useful_life"].astype(float)
     ok = np.isnan(months) | ((months >= 1) & (months == np.floor(months)) & np.isfinite(months))
     remedy = "Give whole months, at least 1; leave it missing for what is spent at once."

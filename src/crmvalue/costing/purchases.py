@@ -11,6 +11,7 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_rows, rows_message
+from crmvalue._core.columns import read_numbers
 from crmvalue._core.frames import AnyFrame
 from crmvalue._core.periods import period_number
 from crmvalue._core.types import AnyArray, Array, Frame, IntArray
@@ -47,7 +48,7 @@ def takings(transactions: Transactions, by: str, contribution: str | None) -> Ta
     wanted = dict.fromkeys([by, "amount", *([] if contribution is None else [contribution])])
     rows = frames.open_frame(transactions.frame).select(*wanted)
     if contribution is not None:
-        rows = frames.read_numbers(rows, contribution, argument=contribution)
+        rows = read_numbers(rows, contribution, argument=contribution)
     has_refunds = transactions.audit.negative_amounts > 0
     if isinstance(rows, nw.DataFrame):
         return eager_takings(rows, by, contribution, has_refunds)

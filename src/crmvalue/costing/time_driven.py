@@ -14,6 +14,7 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_rows
+from crmvalue._core.columns import read_numbers
 from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import number_text, result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame, IntArray
@@ -126,7 +127,7 @@ def read_columns(
     wanted = list(dict.fromkeys([*names, *numbers, *keep]))
     rows = frames.open_frame(frame, argument=argument, needs=wanted).select(*wanted)
     for name in numbers:
-        rows = frames.read_numbers(rows, name, argument=f"{argument}, column {name!r}")
+        rows = read_numbers(rows, name, argument=f"{argument}, column {name!r}")
     found = frames.to_arrays(rows, wanted)
     if not len(found[wanted[0]]):
         raise InputError(f"{argument}: the frame has no rows. Pass at least one.")

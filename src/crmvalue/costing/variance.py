@@ -9,6 +9,7 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_rows
+from crmvalue._core.columns import read_dates, read_numbers
 from crmvalue._core.plain import as_dict, as_pandas
 from crmvalue._core.show import number_text, result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Frame
@@ -155,9 +156,9 @@ def read_budget(
     wanted = list(dict.fromkeys([*by, "amount", *([quantity] if quantity else [])]))
     rows = frames.open_frame(budget, argument="budget", needs=wanted).select(*wanted)
     for name in wanted[len(by) :]:
-        rows = frames.read_numbers(rows, name, argument=f"budget, column {name!r}")
+        rows = read_numbers(rows, name, argument=f"budget, column {name!r}")
     if "date" in by:
-        rows, _ = frames.read_dates(rows, "date", argument="budget, column 'date'")
+        rows, _ = read_dates(rows, "date", argument="budget, column 'date'")
     found = frames.to_arrays(rows, wanted)
     if not len(found["amount"]):
         raise InputError("budget: the frame has no rows. Pass at least one line.")

@@ -8,6 +8,7 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_rows
+from crmvalue._core.columns import read_numbers
 from crmvalue._core.types import AnyArray, Array, Frame
 from crmvalue.costing.grouping import match, ranked
 
@@ -19,7 +20,7 @@ def worth_of(value: Frame, names: AnyArray) -> Array:
     """
     table = value.frame if is_dataclass(value) and hasattr(value, "frame") else value
     rows = frames.open_frame(table, argument="value", needs=["customer_id", "value"])
-    rows = frames.read_numbers(rows.select("customer_id", "value"), "value", argument="value, column 'value'")
+    rows = read_numbers(rows.select("customer_id", "value"), "value", argument="value, column 'value'")
     found = frames.to_arrays(rows, ["customer_id", "value"])
     rank, _ = ranked(found["customer_id"])
     once = np.zeros(len(rank), dtype=bool)

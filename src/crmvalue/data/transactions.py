@@ -16,6 +16,7 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_day, require_option, rows_message
+from crmvalue._core.columns import read_dates, read_numbers, refuse_mixed_ids
 from crmvalue._core.frames import AnyFrame
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import Day, Frame
@@ -165,9 +166,9 @@ def prepare_transactions(
     if duplicates == "drop" and duplicate_rows:
         raw = raw.unique(keep="first", maintain_order=True) if isinstance(raw, nw.DataFrame) else raw.unique()
     rows = raw.select(*(nw.col(old).alias(new) for old, new in names.items()), *keep)
-    rows, time_zone = frames.read_dates(rows, "date", argument=date)
-    rows = frames.read_numbers(rows, "amount", argument=amount)
-    frames.refuse_mixed_ids(rows, "customer_id", argument=customer_id)
+    rows, time_zone = read_dates(rows, "date", argument=date)
+    rows = read_numbers(rows, "amount", argument=amount)
+    refuse_mixed_ids(rows, "customer_id", argument=customer_id)
 
     rows, lost = drop_unusable(rows)
     rows, outside = drop_outside(rows, *window)

@@ -11,6 +11,7 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_day, require_option
+from crmvalue._core.columns import read_dates
 from crmvalue._core.frames import AnyFrame
 from crmvalue._core.plain import as_dict
 from crmvalue._core.show import result_html, result_text
@@ -210,7 +211,7 @@ def read_rows(
     rows: AnyFrame, outcome: str, date: str, labels: list[str], windows: tuple[Window, Window]
 ) -> tuple[AnyFrame, np.datetime64 | None]:
     """Return the rows in either window with one column for each window's outcome and count, and the earliest day."""
-    rows, _ = frames.read_dates(rows, date, argument=f"frame, column {date!r}")
+    rows, _ = read_dates(rows, date, argument=f"frame, column {date!r}")
     require_present(rows, date, f"frame, column {date!r}", "missing or unreadable date")
     for column in labels:
         require_present(rows, column, f"frame, column {column!r}")

@@ -11,6 +11,7 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_rows, rows_message
+from crmvalue._core.columns import read_numbers, refuse_mixed_ids
 from crmvalue._core.frames import AnyFrame
 from crmvalue._core.types import AnyArray, Array, IntArray
 from crmvalue.errors import InputError
@@ -33,7 +34,7 @@ def read_number(frame: AnyFrame, column: str, argument: str) -> AnyFrame:
     said = f"{argument}, column {column!r}"
     if frame.collect_schema()[column] == nw.Boolean:
         frame = frame.with_columns(nw.col(column).cast(nw.Int64))
-    frame = frames.read_numbers(frame, column, argument=said)
+    frame = read_numbers(frame, column, argument=said)
     require_finite(frame, column, said)
     return frame
 
@@ -52,7 +53,7 @@ def require_finite(frame: AnyFrame, column: str, said: str) -> None:
 
 def require_present(frame: AnyFrame, column: str, said: str, problem: str = "missing") -> None:
     """Raise InputError if a label is missing, or labels of several types are mixed."""
-    frames.refuse_mixed_ids(frame, column, argument=said)
+    refuse_mixed_ids(frame, column, argument=said)
     missing = nw.col(column).is_null()
     if frame.collect_schema()[column].is_float():
         missing = missing | nw.col(column).is_nan()

@@ -11,6 +11,7 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_rows, rows_message
+from crmvalue._core.columns import read_dates, read_numbers
 from crmvalue._core.frames import AnyFrame
 from crmvalue._core.types import AnyArray, Array, BoolArray, IntArray
 from crmvalue.errors import InputError
@@ -60,8 +61,8 @@ def read_dated_amounts(
     # The frame may use one column for several things, so each gets a name of its own.
     own = {f"_crm_key{place}": key for place, key in enumerate(keys)}
     columns = [nw.col(date), nw.col(amount), *(nw.col(key).alias(name) for name, key in own.items())]
-    rows, _ = frames.read_dates(frame.select(*columns), date, argument=said_date)
-    rows = frames.read_numbers(rows, amount, argument=said_amount)
+    rows, _ = read_dates(frame.select(*columns), date, argument=said_date)
+    rows = read_numbers(rows, amount, argument=said_amount)
     if isinstance(rows, nw.LazyFrame):
         return read_lazy_amounts(rows, date, amount, said_date, said_amount, own)
     days, paid, *found = frames.to_arrays(rows, [date, amount, *own]).values()

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from crmvalue._core.checks import require_option, require_rows
-from crmvalue._core.frames import parse_day
+from crmvalue._core.columns import parse_day
 from crmvalue._core.types import AnyArray, Array, Day
 from crmvalue.errors import InputError
 from crmvalue.finance.dated_amounts import require_summable

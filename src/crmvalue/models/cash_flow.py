@@ -9,7 +9,8 @@ import narwhals.stable.v2 as nw
 import numpy as np
 
 from crmvalue._core.checks import require_number
-from crmvalue._core.frames import AnyFrame, column_names, count_true, read_numbers, to_arrays
+from crmvalue._core.columns import read_numbers
+from crmvalue._core.frames import AnyFrame, column_names, count_true, to_arrays
 from crmvalue._core.types import AnyArray, Array, Frame, IntArray, TimeUnit
 from crmvalue.data.summary import CustomerSummary
 from crmvalue.finance.rates import periodic_rate

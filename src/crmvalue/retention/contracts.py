@@ -13,18 +13,8 @@ import narwhals.stable.v2 as nw
 import numpy as np
 
 from crmvalue._core.checks import require_day, require_option, require_rows
-from crmvalue._core.frames import (
-    AnyFrame,
-    collect,
-    customer_codes,
-    like,
-    open_frame,
-    read_dates,
-    read_numbers,
-    refuse_mixed_ids,
-    series_to_array,
-    series_to_days,
-)
+from crmvalue._core.columns import read_dates, read_numbers, refuse_mixed_ids
+from crmvalue._core.frames import AnyFrame, collect, customer_codes, like, open_frame, series_to_array, series_to_days
 from crmvalue._core.plain import as_dict, table_to_pandas
 from crmvalue._core.show import result_html, result_text
 from crmvalue._core.types import AnyArray, Array, Day, Frame, IntArray

@@ -10,6 +10,7 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_option, require_rows
+from crmvalue._core.columns import read_dates, read_numbers
 from crmvalue._core.frames import AnyFrame
 from crmvalue._core.periods import PERIODS
 from crmvalue._core.plain import as_dict, as_pandas
@@ -165,12 +166,12 @@ def prepare_benefits(
     require_free_names(used, {"population": people, "keep": kept})
     raw = frames.open_frame(frame, needs=[*used.values(), *people, *kept])
     columns = [nw.col(old).alias(new) for new, old in used.items()]
-    rows, time_zone = frames.read_dates(raw.select(*columns, *people, *kept), "date", argument=date)
-    rows = frames.read_numbers(rows, "amount", argument=amount)
+    rows, time_zone = read_dates(raw.select(*columns, *people, *kept), "date", argument=date)
+    rows = read_numbers(rows, "amount", argument=amount)
     if until is not None:
-        rows, _ = frames.read_dates(rows, "until", argument=until)
+        rows, _ = read_dates(rows, "until", argument=until)
     if risk_factor is not None:
-        rows = frames.read_numbers(rows, "risk_factor", argument=risk_factor)
+        rows = read_numbers(rows, "risk_factor", argument=risk_factor)
     # Benefits are few: their columns are checked as arrays whatever the engine, and changed by expressions within it.
     lines = frames.to_arrays(rows, [*(name for name in used if name != "source"), *people])
     require_dated_amounts(lines["date"], lines["amount"], date=date, amount_name=amount)

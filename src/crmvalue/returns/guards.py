@@ -8,6 +8,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 
 from crmvalue._core import frames
+from crmvalue._core.columns import read_dates, read_numbers
 from crmvalue._core.frames import AnyFrame
 from crmvalue._core.periods import period_numbers
 from crmvalue.costing.names import plain_name
@@ -38,8 +39,8 @@ def refuse_capital_charge(costs: AnyFrame, rate: float) -> None:
 def savings_on_both_sides(benefits: AnyFrame, costs: AnyFrame, date: str, amount: str) -> Sequence[str]:
     """Say which cost savings among the benefits are also credits of the same amount in the costs of that year."""
     saved = benefits.filter((nw.col("mechanism") == "cost saving") & (nw.col("amount") > 0))
-    dated, _ = frames.read_dates(costs.select(date, amount), date)
-    credit = frames.read_numbers(dated, amount, argument=amount).filter(nw.col(amount) < 0)
+    dated, _ = read_dates(costs.select(date, amount), date)
+    credit = read_numbers(dated, amount, argument=amount).filter(nw.col(amount) < 0)
     left, right = frames.to_arrays(saved, ["date", "amount"]), frames.to_arrays(credit, [date, amount])
     if not len(left["date"]) or not len(right[date]):
         return ()

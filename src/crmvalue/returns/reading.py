@@ -9,6 +9,7 @@ import numpy as np
 
 from crmvalue._core import frames
 from crmvalue._core.checks import require_day, require_rows
+from crmvalue._core.columns import read_numbers
 from crmvalue._core.frames import AnyFrame
 from crmvalue._core.types import Array, BoolArray, Day, Frame
 from crmvalue.costing.ledger import Ledger
@@ -54,7 +55,7 @@ def read_sides(
     more = [] if cost_risk_factor is None else [cost_risk_factor]
     ledger = frames.open_frame(costs, argument="costs", needs=[cost_date, cost_amount, *by, *more])
     for name in more:
-        ledger = frames.read_numbers(ledger, name, argument=f"costs, column {name!r}")
+        ledger = read_numbers(ledger, name, argument=f"costs, column {name!r}")
     refuse_capital_charge(ledger, rate)
     known = [*by, *(["kind", "risk_factor"] if checked is not None else [])]
     came = read_dated_amounts(opened, date=date, amount=amount, argument="benefits", keys=known)

@@ -9,17 +9,8 @@ import narwhals.stable.v2 as nw
 import numpy as np
 
 from crmvalue._core.checks import MOST_LABELS, require_rows, rows_message
-from crmvalue._core.frames import (
-    AnyFrame,
-    collect,
-    customer_codes,
-    first_values,
-    join,
-    one_row,
-    open_frame,
-    refuse_mixed_ids,
-    to_arrays,
-)
+from crmvalue._core.columns import refuse_mixed_ids
+from crmvalue._core.frames import AnyFrame, collect, customer_codes, first_values, join, one_row, open_frame, to_arrays
 from crmvalue._core.types import Array, Frame
 from crmvalue.errors import InputError
 
