@@ -191,8 +191,8 @@ def lifetime_if_alive(params: Params, frequency: Array, recency: Array, T: Array
     weight, total, whole = np.ones(len(gaps)), np.zeros(len(gaps)), np.zeros(len(gaps))
     for j in range(phases.most(state.k)):
         there = np.where(state.k > j, weight, 0.0)
-        events = np.where(np.isinf(gaps), np.inf, state.k * gaps - j)
-        total += np.where(there > 0, there * events * bg_nbd.mean_gap(state.shape + j, state.scale), 0.0)
+        time = (state.k * gaps - j) * bg_nbd.mean_gap(state.shape + j, state.scale)
+        total += np.where(there > 0, there, 1.0) * np.where(there > 0, time, 0.0)
         whole += there
         weight = weight * (state.shape + j) / (j + 1) * share
     return (total / whole).reshape(shape)
