@@ -78,13 +78,14 @@ def best_fit(model: AnyModel, data: Sequence[Array], counts: IntArray, design: D
                 return with_finding(found, " ".join([*held, *diagnoses(model, params, held)])) if held else found
             farthest = int(free[np.argmax(np.abs(ended.point - point)[free])])
             held.append(runs_away(params, effects, farthest))
-            is_lost = 2 * len(held) > len(params)
             if is_free:
                 endless = np.abs(ended.point[len(params) :]) > 0.5 * design.farthest
-                if endless.any() or is_lost:
+                if endless.any() or 2 * len(held) > len(params):
                     names = [effect.name for effect, is_endless in zip(effects, endless, strict=True) if is_endless]
                     return drawn_fit(model, data, counts, design, names)
-            if is_lost and (len(held) == len(params) or not design.actions):  # effects may be known all the same
+            # where few parameters are left, purchases and effects may be known all the same
+            most = len(params) if isinstance(model, PurchaseModel) or design.actions else len(params) // 2 + 1
+            if len(held) >= most:
                 raise ConvergenceError(no_maximum(model, params, counts))
             free = free[free != farthest]
             point = ended.point
