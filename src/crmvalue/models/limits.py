@@ -26,6 +26,9 @@ AnyModel = TypeVar("AnyModel", PurchaseModel, RetentionModel, SpendModel)
 EPSILON = float(np.finfo(float).eps)  # smallest over largest curvature that an inverse stands
 LEAST_PENALTY = 1.0  # where effects have no maximum: those of one standard deviation are then about ±1
 LOST = 1e-3  # log-likelihood by which a limit may be below the place where the search for it ended
+ELSEWHERE = ((9.0, 9.0, -3.0, -3.0, -3.0), (0.0, 0.0, -3.0, -3.0, -3.0))  # of logs: buyers alike; leavers of two kinds
+STRIDE, MOST_STRIDES = 4.0, 6  # of logs, in which a parameter that is held is moved farther out
+CLEAR = 2.0  # log-likelihood by which another limit must be above the first, the plainer one: chance gives less
 NEAR = 1e-6  # log-likelihood that a step to the maximum would still gain
 UNSURE = 0.3  # standard errors of logarithms below which both are known well enough to read each alone
 STRONG = 0.97  # correlation of two estimates above which neither is known alone
@@ -51,10 +54,35 @@ class Found(Generic[AnyModel]):
 def best_fit(model: AnyModel, data: Sequence[Array], counts: IntArray, design: Design = NOTHING) -> Found[AnyModel]:
     """Return the maximum-likelihood estimates, or those of the limit that the likelihood rises to.
 
-    Where effects of covariates have no maximum, as where no customer of some kind ever left, a small penalty makes one.
+    Where parameters of purchases had to be held, the search begins anew elsewhere: there may be a maximum, or a limit
+    that is clearly better.
     """
     design = design.on(model)
-    point = np.log([*model.start(*data, counts), *(1.0 for _ in design.actions)])  # no effects to begin with
+    start = np.log([*model.start(*data, counts), *(1.0 for _ in design.actions)])  # no effects to begin with
+    best = fit_from(start, model, data, counts, design)
+    if not is_held(best) or best.model is not model or not isinstance(model, PurchaseModel) or design.actions:
+        return best
+    for shift in ELSEWHERE:
+        try:
+            found = fit_from(start + np.resize(shift, len(start)), model, data, counts, design)
+        except ConvergenceError:
+            continue
+        if found.log_likelihood > best.log_likelihood + (CLEAR if is_held(found) else NEAR):
+            best = found
+    return best
+
+
+def is_held(found: Found[AnyModel]) -> bool:
+    """Whether a parameter was held, for the likelihood rises without end along it."""
+    return bool(np.isnan(found.log_covariance).any())
+
+
+def fit_from(start: Array, model: AnyModel, data: Sequence[Array], counts: IntArray, design: Design) -> Found[AnyModel]:
+    """Return the estimates to which the likelihood rises from a start, or those of the limit.
+
+    Where effects of covariates have no maximum, as where no customer of some kind ever left, a small penalty makes one.
+    """
+    point = start
     evaluate = log_likelihood_of(model, data, counts, design)
     is_free = bool(design.actions) and design.penalty < LEAST_PENALTY  # effects may run away
     if is_free:
@@ -74,6 +102,9 @@ def best_fit(model: AnyModel, data: Sequence[Array], counts: IntArray, design: D
                 if simpler.log_likelihood - drawn(simpler, design) > ended.value - LOST:
                     return with_finding(simpler, tends_to(model, params, limit))
             if ended.converged or (held and is_near(ended.here)):
+                if held:
+                    ended = farther(evaluate, ended, free, start)
+                    params, effects = estimates(model, ended.point, design)
                 found = found_at(model, evaluate, ended, free, design, data, counts)
                 return with_finding(found, " ".join([*held, *diagnoses(model, params, held)])) if held else found
             farthest = int(free[np.argmax(np.abs(ended.point - point)[free])])
@@ -89,6 +120,18 @@ def best_fit(model: AnyModel, data: Sequence[Array], counts: IntArray, design: D
                 raise ConvergenceError(no_maximum(model, params, counts))
             free = free[free != farthest]
             point = ended.point
+
+
+def farther(evaluate: Callable[[Array], Derivatives], ended: Ascent, free: IntArray, start: Array) -> Ascent:
+    """Move parameters that are held farther out for as long as the likelihood rises."""
+    outwards = np.sign(ended.point - start) * STRIDE
+    outwards[free] = 0.0
+    for _ in range(MOST_STRIDES):
+        there = climb_along(evaluate, ended.point + outwards, free)
+        if not (there.converged or is_near(there.here)) or not there.value > ended.value + NEAR / 10:
+            break
+        ended = there
+    return ended
 
 
 def within(evaluate: Callable[[Array], Derivatives], farthest: Array) -> Callable[[Array], Derivatives]:
