@@ -126,13 +126,13 @@ def compare_predictions(frame: pd.DataFrame, fit: PurchaseFit, theirs: Any, aske
     """Compare P(alive) with expected purchases over the next 90 days."""
     columns = [frame[name] for name in HISTORY]
     ours, other, made, wanted = race(
-        lambda: (probability_alive(fit, frame), conditional_expected_purchases(fit, frame, horizon=90)),
+        lambda: conditional_expected_purchases(fit, frame, horizon=90),  # with P(alive) next to them
         lambda: (
             theirs.conditional_probability_alive(*columns),
             theirs.conditional_expected_number_of_purchases_up_to_time(90, *columns),
         ),
     )
-    gaps = np.abs(made[1]["expected_purchases"].to_numpy() / np.asarray(wanted[1]) - 1)
+    gaps = np.abs(made["expected_purchases"].to_numpy() / np.asarray(wanted[1]) - 1)
     job = f"{fit.model.title} P(alive) and expected purchases, {len(frame):,} customers"
     lost = f", lifetimes has none for {np.isnan(gaps).sum():,}" if np.isnan(gaps).any() else ""
     row(job, ours, other, asked, f"median relative gap {np.nanmedian(gaps):.0e}{lost}")

@@ -53,6 +53,7 @@ def test_every_engine_gives_the_same_predictions(as_engine):
     fit, frame = fit_of(), as_engine(CUSTOMERS)
     jobs = [
         lambda f: probability_alive(fit, f, after=26),
+        lambda f: conditional_expected_purchases(fit, f, horizon=26),
         lambda f: purchase_probabilities(fit, f, horizon=26, counts=range(3)),
         lambda f: discounted_residual_purchases(fit, f, discount_rate=0.1),
     ]
@@ -66,9 +67,19 @@ def test_every_engine_gives_the_same_predictions(as_engine):
 def test_chances_sum_to_one_with_the_mean_that_is_expected(model):
     fit = fit_of(model)
     chances = purchase_probabilities(fit, CUSTOMERS, horizon=26, counts=range(400)).drop(columns="customer_id")
+    some = chances.pop("probability_at_least_1")
+    assert some.to_numpy() == pytest.approx(chances.to_numpy()[:, 1:].sum(axis=1), rel=1e-9)
     expected = conditional_expected_purchases(fit, CUSTOMERS, horizon=26)["expected_purchases"]
     assert chances.sum(axis=1).to_numpy() == pytest.approx(np.ones(5), rel=1e-10)
     assert (chances.to_numpy() @ np.arange(400)) == pytest.approx(expected.to_numpy(), rel=1e-9)
+
+
+@pytest.mark.parametrize("model", PURCHASE_MODELS, ids=repr)
+def test_expected_purchases_stand_next_to_the_chance_to_be_alive(model):
+    fit = fit_of(model)
+    found = conditional_expected_purchases(fit, CUSTOMERS, horizon=26)
+    assert list(found) == ["customer_id", "probability_alive", "expected_purchases"]
+    assert found["probability_alive"].tolist() == probability_alive(fit, CUSTOMERS)["probability_alive"].tolist()
 
 
 @pytest.mark.parametrize("model", PURCHASE_MODELS, ids=repr)

@@ -122,7 +122,7 @@ def conditional_expected_purchases(
     Returns
     -------
     frame or mapping
-        Columns customer_id (if there) and expected_purchases, in the engine of the input.
+        Columns customer_id (if there), probability_alive (at T) and expected_purchases, in the engine of the input.
 
     Raises
     ------
@@ -131,7 +131,8 @@ def conditional_expected_purchases(
 
     Examples
     --------
-    With these parameters a customer who is alive is expected to buy (2 + frequency) · 10 / (2 + 8 + 10) times:
+    With these parameters a customer who is alive is expected to buy (2 + frequency) · 10 / (2 + 8 + 10) times, and one
+    who bought again at the end is alive with chance 1/3:
 
     >>> import numpy as np, pandas as pd
     >>> from crmvalue.models.bg_nbd import BG_NBD, Params
@@ -141,9 +142,9 @@ def conditional_expected_purchases(
     ... )
     >>> customers = pd.DataFrame({"frequency": [0, 1], "recency": [0.0, 8.0], "T": [8.0, 8.0]})
     >>> conditional_expected_purchases(fit, customers, horizon=10)
-       expected_purchases
-    0                 1.0
-    1                 0.5
+       probability_alive  expected_purchases
+    0           1.000000                 1.0
+    1           0.333333                 0.5
     """
     horizon = require_horizon(fit, horizon)
 
@@ -153,9 +154,10 @@ def conditional_expected_purchases(
 
         table, place = look_up(fit.model, if_alive, params, frequency, recency, T)
         alive = alive_now(fit.model, params, frequency, recency, T)
+        expected = np.empty(len(alive))
         for part in parts(len(alive)):
-            alive[part] *= table[place[part]]
-        return {"expected_purchases": alive}
+            np.multiply(alive[part], table[place[part]], out=expected[part])
+        return {"probability_alive": alive, "expected_purchases": expected}
 
     return answer_to(customers, predicted(fit, customers, predict, covariates=covariates, time_unit=time_unit))
 
@@ -231,7 +233,8 @@ def purchase_probabilities(
     Returns
     -------
     frame or mapping
-        Columns customer_id (if there) and probability_0, probability_1, ... for each count, in the engine of the input.
+        Columns customer_id (if there), probability_0, probability_1, ... for each count, and probability_at_least_1, in
+        the engine of the input.
 
     Raises
     ------
@@ -241,8 +244,8 @@ def purchase_probabilities(
 
     Notes
     -----
-    Every probability is a sum or an integral of positive terms, so that small ones keep their digits. The chance of at
-    least one purchase is 1 less probability_0.
+    Every probability is a sum or an integral of positive terms, so that small ones keep their digits, that of at least
+    one purchase too.
 
     Examples
     --------
@@ -257,9 +260,9 @@ def purchase_probabilities(
     ... )
     >>> customers = pd.DataFrame({"frequency": [0, 1], "recency": [0.0, 8.0], "T": [8.0, 8.0]})
     >>> purchase_probabilities(fit, customers, horizon=10, counts=[0, 1]).round(3)
-       probability_0  probability_1
-    0           0.50           0.25
-    1           0.25           0.25
+       probability_0  probability_1  probability_at_least_1
+    0           0.50           0.25                    0.50
+    1           0.25           0.25                    0.75
     """
     horizon = require_horizon(fit, horizon)
     wanted = require_counts(counts)
@@ -275,6 +278,11 @@ def purchase_probabilities(
 
             if_alive = of_states(fit.model, mass, states)[states.place]
             chances[f"probability_{count}"] = alive * if_alive + (1 - alive if count == 0 else 0.0)
+
+        def any_purchase(own: Parameters, *rows: Array) -> Array:
+            return fit.model.purchase_if_alive(own, horizon, *rows)
+
+        chances["probability_at_least_1"] = alive * of_states(fit.model, any_purchase, states)[states.place]
         return chances
 
     return answer_to(customers, predicted(fit, customers, predict, covariates=covariates, time_unit=time_unit))
