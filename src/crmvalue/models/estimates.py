@@ -93,7 +93,7 @@ def interval_of(fit: Fit, level: float = 0.95) -> Array:
     With estimate θ, standard error s of its logarithm and normal quantile z, the ends are θ · exp(s · t(±z)), where
     t(z) = z + b z² + c z³. The bends b and c are those of the likelihood: it is seldom a parabola, and the signed root
     of its fall is closer to normal than the parameter or its logarithm. They are 0, and the interval is symmetric on
-    the log scale, if s is below 0.06, where a parabola does as well, or above 2. Intervals of coefficients are
+    the log scale, if s is below 0.08, where a parabola does as well, or above 2. Intervals of coefficients are
     symmetric. `likelihood_intervals` takes the likelihood as it is, at the price of a look at the data.
 
     References

@@ -11,7 +11,7 @@ import numpy as np
 from crmvalue._core.optimise import Ascent, Derivatives, is_finite
 from crmvalue._core.types import Array, IntArray
 
-EXACT = 0.06  # standard error of a logarithm below which a likelihood is as good as a parabola
+EXACT = 0.08  # standard error of a logarithm below which a parabola puts the ends of 95 % right to a tenth of it
 VAGUE = 2.0  # standard error of a logarithm above which the data hardly show the parameter: a factor of 50 either way
 REACH = 3.0  # standard errors within which a cubic must rise to be believed
 MOST = 0.5  # bend above which nothing is believed: the upper end of 95 % is seven times as far as the lower
