@@ -10,7 +10,8 @@ rest into the mean of f − f(1) − (1−p) f'/(a+b) under Beta(a+1, b), in whi
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from crmvalue._core.special import expit, gammaln, log_beta, power_window
 from crmvalue._core.types import Array, IntArray
 from crmvalue.models.phases import Ahead, chosen, most, quiet_sum
 
+Three: TypeAlias = tuple[Array, Array, Array]
 NEGLIGIBLE = 35.0  # exp(−35) = 6e-16
 SMALLEST = -600.0  # logarithm of a rate of events that is as good as none
 PAIRS_AT_ONCE = 49_152  # of λ and p: stay in the processor's cache
@@ -69,19 +71,23 @@ def batches(pairs: Array) -> list[IntArray]:
     return np.split(order, np.flatnonzero(np.diff(np.cumsum(pairs[order]) // PAIRS_AT_ONCE)) + 1)
 
 
+def over_rates(rate: float, ahead: Ahead, power: int) -> Iterator[tuple[IntArray, Array, Three, Three]]:
+    """Yield rows, so many at once as fit in the cache: weights of their rates, what is `mixed`, and means over p."""
+    by_rate, by_chance = axes_of(rate, ahead, power)
+    for rows in batches(by_rate.steps * by_chance.steps):
+        own = chosen(ahead, rows)
+        weight, event = rates_of(own, *by_rate.nodes(rows))
+        yield rows, weight, mixed(rate, own, event), mean_over_chances(rate, own, event, *by_chance.nodes(rows))
+
+
 def discounted_for_ever(rate: float, ahead: Ahead) -> Array:
     """Purchases expected of customers alive at T, each discounted by exp(-rate · time from T), for all time.
 
     Given λ and p, and j events since the last purchase, they are φ^(k−j) + (1−p) φ^(2k−j) + ... = φ^−j / (c + p) with
     c = φ^−k − 1.
     """
-    by_rate, by_chance = axes_of(rate, ahead, 1)
     total = np.empty(ahead.shape.shape)
-    for rows in batches(by_rate.steps * by_chance.steps):
-        own = chosen(ahead, rows)
-        weight, event = rates_of(own, *by_rate.nodes(rows))
-        _, mix, _ = mixed(rate, own, event)
-        _, mean, _ = mean_over_chances(rate, own, event, *by_chance.nodes(rows))
+    for rows, weight, (_, mix, _), (_, mean, _) in over_rates(rate, ahead, 1):
         total[rows] = np.einsum("ij,ij,ij->i", weight, mix, mean)
     return total
 
@@ -92,13 +98,8 @@ def discounted_time(rate: float, ahead: Ahead) -> Array:
     It is 1 / rate times the chance that the clock rings before she leaves: 1 − φ^−j · p / (c + p). Where φ is near 1,
     that is better written as φ^−j · c / (c + p) − (φ^−j − 1).
     """
-    by_rate, by_chance = axes_of(rate, ahead, 0)
     total = np.empty(ahead.shape.shape)
-    for rows in batches(by_rate.steps * by_chance.steps):
-        own = chosen(ahead, rows)
-        weight, event = rates_of(own, *by_rate.nodes(rows))
-        plain, mix, more = mixed(rate, own, event)
-        c, mean, leaving = mean_over_chances(rate, own, event, *by_chance.nodes(rows))
+    for rows, weight, (plain, mix, more), (c, mean, leaving) in over_rates(rate, ahead, 0):
         total[rows] = (
             np.einsum("ij,ij->i", weight, np.where(c < 1, mix * c * mean - more, plain - mix * leaving)) / rate
         )
